@@ -1,0 +1,55 @@
+"""What a camera is to the pipeline: a source of frames whose loss is a value, not an exception.
+
+Knows the contract; refuses to know any driver. ``board/camera_host.py`` is one implementation, the Jetson's is another,
+and both must pass the same contract tests.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Protocol
+
+from board.picture import Picture
+
+
+class CameraError(Exception):
+    """The source can never work as it was asked for (unknown scheme, no such codec): mend the configuration."""
+
+
+class Gap(enum.Enum):
+    """Why a read brought no frame."""
+
+    TIMEOUT = "timeout"
+    """Nothing new yet; read again."""
+    LOST = "lost"
+    """The source is gone (unplugged, unreadable, cut off); close it and open it anew, with back-off."""
+    ENDED = "ended"
+    """A file came to its end; there will be nothing more."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture of one camera.
+
+    Attributes:
+        camera: the camera's configured name.
+        seq: counts from 0 with each opening of the source.
+        t_ns: monotonic time at capture; for a file that is read as fast as possible, the presentation time.
+        picture: the pixels, lazily converted.
+    """
+
+    camera: str
+    seq: int
+    t_ns: int
+    picture: Picture
+
+
+class Camera(Protocol):
+    """An open source. Not thread-safe: one thread reads and closes it."""
+
+    def read(self) -> Frame | Gap:
+        """The next frame, or why there is none. Never raises for a fault of the source."""
+
+    def close(self) -> None:
+        """Let the source go. Idempotent."""

@@ -1,0 +1,135 @@
+"""``kerbside``: the appliance and its host tools. Knows options and exit codes; the work is done in the rooms.
+
+Exit codes: 0 done, 1 it could not be done, 2 it was asked for wrongly.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from firmware.config import ConfigError, load
+from firmware.log import Log
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
+_FAILED, _ASKED_WRONGLY = 1, 2
+
+
+def _fail(error: Exception | str, code: int = _FAILED) -> NoReturn:
+    typer.echo(f"kerbside: {error}", err=True)
+    raise typer.Exit(code)
+
+
+@app.command()
+def run(
+    config: Annotated[Path, typer.Option("--config", "-c", help="The van's configuration, TOML.")],
+    check: Annotated[bool, typer.Option("--check", help="Only say whether the configuration is right.")] = False,
+) -> None:
+    """Run the appliance: the match process and the link process, until stopped."""
+    from firmware.supervisor import Supervisor
+    from firmware.van import VanFile
+
+    try:
+        van = load(config, VanFile)
+    except ConfigError as error:
+        _fail(error, _ASKED_WRONGLY)
+    if check:
+        typer.echo(f"{config}: {van.van}, {len(van.match.cameras)} camera(s), broker {van.link.broker_host}")
+        return
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    raise typer.Exit(Supervisor(config, Log("run")).run(stop))
+
+
+@app.command()
+def replay(
+    source: Annotated[str, typer.Option(help="The video, file://PATH.")],
+    portraits: Annotated[Path, typer.Option(help="Folder of portraits; file stems become the entries.")],
+    out: Annotated[Path, typer.Option("--json", help="Where the events and the summary are written.")],
+    threshold: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="Cosine to apply in this test; the shipped one if absent.")
+    ] = None,
+) -> None:
+    """Run a video through the pipeline as fast as it can, every frame of it. Sends nothing anywhere."""
+    from board.camera import CameraError
+    from firmware.match.pipeline import PipelineSettings
+    from firmware.match.watchlist import WatchlistError
+    from firmware.replay import Replay, ReplayError, prepare, with_threshold
+    from firmware.replay import replay as run_replay
+    from models.manifest import ModelError
+
+    settings = PipelineSettings() if threshold is None else with_threshold(PipelineSettings(), threshold)
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    console = Console(stderr=True)
+    try:
+        with Progress(*columns, console=console, transient=True) as bars:
+            tasks = {what: bars.add_task(what, total=None, start=True) for what in ("enrol", "replay")}
+
+            def advance(what: str, done: int, total: int) -> None:
+                if done % 10 == 0 or done == total:
+                    bars.update(tasks[what], completed=done, total=total or None)
+
+            prepared = prepare(portraits, advance)
+            for refusal in prepared.refusals:
+                bars.console.print(f"[yellow]refused[/] {refusal.file}: {refusal.reason}", highlight=False)
+            result: Replay = run_replay(source, prepared, settings, advance)
+        out.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
+    except (CameraError, ReplayError, WatchlistError, ModelError, OSError) as error:
+        _fail(error)
+    summary = result.summary
+    console.print(
+        f"{summary.frames} frames at {summary.fps:.0f} fps, {summary.faces} faces, {summary.tracks} tracks, "
+        f"{summary.embeddings} embeddings, {len(result.events)} possible matches; {out}",
+        highlight=False,
+    )
+
+
+@app.command()
+def bench(
+    faces: Annotated[
+        Path, typer.Option(envvar="KERBSIDE_FACES", help="Folder of people to make a crowd of: NAME/NAME_0001.jpg.")
+    ] = Path("../shared/faces/lfw"),
+    out: Annotated[Path, typer.Option(help="Where the crowd video and the results are kept.")] = Path("var/bench"),
+    walkers: Annotated[int, typer.Option(min=1, help="People in the video.")] = 100,
+    runs: Annotated[int, typer.Option(min=1, help="Runs of each, alternating.")] = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Speed, memory and recall beside the plain OpenCV pipeline, on the same video in one run."""
+    from firmware.bench import BenchError
+    from firmware.bench.run import run_bench
+
+    try:
+        run_bench(faces, out, walkers, runs, as_json=as_json)
+    except BenchError as error:
+        _fail(error, _ASKED_WRONGLY)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where the demo puts its files.")] = Path("var/demo"),
+    port: Annotated[int, typer.Option(help="Port of the demo's broker on 127.0.0.1; 0 takes a free one.")] = 0,
+) -> None:
+    """A real person on a real video becomes one possible match at an MQTT subscriber; passers-by leave no trace."""
+    from firmware.demo import DemoError, run_demo
+
+    try:
+        run_demo(folder, Path("var/assets"), port, Console())
+    except (DemoError, OSError) as error:
+        _fail(error)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""``python -m firmware.match CONFIG``: the match process. Exit codes: 0 ended, 1 failed, 2 not configured right."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from board.board import open_board
+from firmware.config import ConfigError, load
+from firmware.log import Log
+from firmware.match.service import serve
+from firmware.match.settings import MatchFile
+from firmware.match.watchlist import WatchlistError
+from models.manifest import ModelError
+
+
+def main(arguments: list[str]) -> int:
+    """Read the configuration and serve until told to stop."""
+    if len(arguments) != 1:
+        sys.stderr.write("usage: python -m firmware.match CONFIG.toml\n")
+        return 2
+    try:
+        file = load(Path(arguments[0]), MatchFile)
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    log, stop = Log("match"), threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        return serve(file, open_board(), log, stop)
+    except (ModelError, WatchlistError) as error:
+        log.alarm("cannot match", reason=str(error))
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

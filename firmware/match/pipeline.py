@@ -1,0 +1,171 @@
+"""One frame, from faces to possible matches: read this first. Knows the order of the steps; each is its own room.
+
+    camera -> detect -> track -> choose -> align -> embed -> search -> decide
+                          |-> ended: wipe
+
+Deterministic: time comes from the frames, so a replay decides the same things.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from board.camera import Frame
+from firmware.match.decision import Decider, DecisionSettings, PossibleMatch
+from firmware.match.evidence import Evidence, TemplateStore
+from firmware.match.selection import SelectionSettings, Selector, Shot
+from firmware.match.sharpness import sharpness
+from firmware.match.tracker import Track, Tracker, TrackerSettings
+from firmware.match.watchlist import Watchlist
+from models.align import chips
+from models.detector import Detector
+from models.embedder import Embedder
+from models.faces import F32, Embeddings, Faces
+
+
+@dataclass(frozen=True)
+class PipelineSettings:
+    """Settings of every step; the defaults are the shipped ones.
+
+    ``same_face`` is the least similarity of a new shot to the track's others: below, the tracker has slipped from one
+    person to another (two people crossing), and the evidence starts anew.
+    """
+
+    tracker: TrackerSettings = TrackerSettings()
+    selection: SelectionSettings = SelectionSettings()
+    decision: DecisionSettings = DecisionSettings()
+    min_sharpness: float = 0.2
+    same_face: float = 0.3
+
+
+@dataclass
+class Counters:
+    """What passed through; never anything about one face."""
+
+    frames: int = 0
+    faces: int = 0
+    embeddings: int = 0
+    events: int = 0
+
+
+def find_faces(detector: Detector, frame: Frame) -> Faces:
+    """The faces of a frame, in pixels of the whole picture; the detector is given the smallest picture that serves."""
+    small = frame.picture.fitted(*detector.canvas_px)
+    return detector.detect(small).scaled(frame.picture.width_px / small.shape[1])
+
+
+class Pipeline:
+    """All cameras' tracks, the templates in memory, and the decision.
+
+    Raises:
+        WatchlistError: the list was made by another model than ``embedder``.
+    """
+
+    def __init__(self, embedder: Embedder, watchlist: Watchlist, settings: PipelineSettings | None = None) -> None:
+        self.counters = Counters()
+        self.store = TemplateStore(embedder.dimension)
+        self._settings = settings or PipelineSettings()
+        self._embedder = embedder
+        self._watchlist = watchlist
+        self._trackers: dict[str, Tracker] = {}
+        self._decider = Decider(self._settings.decision)
+        self._selector = Selector(self._settings.selection, self._decider.of_interest)
+
+    @property
+    def tracks_started(self) -> int:
+        """Tracks of all cameras so far."""
+        return sum(tracker.started for tracker in self._trackers.values())
+
+    def step(self, frame: Frame, faces: Faces) -> list[PossibleMatch]:
+        """Take in one frame's faces; frames of one camera must come in order."""
+        tracks = self._tracker(frame.camera).update(faces, frame.t_ns)
+        self._forget(tracks.ended, frame.t_ns)
+        self._doubt(tracks.untangled)
+        size_px = (frame.picture.width_px, frame.picture.height_px)
+        shots = self._selector.worth_embedding(tracks.seen, size_px)[: self.store.free]
+        matches = self._look(frame, shots) if shots else []
+        self._forget_settled(tracks.seen)
+        self.counters.frames += 1
+        self.counters.faces += len(faces)
+        self.counters.events += len(matches)
+        return matches
+
+    def expire(self, t_ns: int) -> None:
+        """Let time pass without a frame, so that a silent camera's tracks end too."""
+        for tracker in self._trackers.values():
+            self._forget(tracker.expire(t_ns), t_ns)
+
+    def end(self, t_ns: int) -> None:
+        """End every track and overwrite every template of a passer-by. The list is not touched."""
+        for tracker in self._trackers.values():
+            self._forget(tracker.end_all(), t_ns)
+
+    def _look(self, frame: Frame, shots: list[Shot]) -> list[PossibleMatch]:
+        """Embed the shots, see whom they resemble, and decide on their tracks."""
+        aligned = chips(frame.picture.rgb(), np.stack([shot.track.landmarks for shot in shots]))
+        sharp = sharpness(aligned)
+        good = np.flatnonzero(sharp >= self._settings.min_sharpness)
+        templates = self._embed(aligned[good])
+        aligned.fill(0)
+        self.counters.embeddings += len(templates)
+        matches = []
+        for vector, index in zip(templates.vectors, good, strict=True):
+            weight = shots[index].quality ** 2 * float(sharp[index]) ** 0.5
+            match = self._weigh(shots[index], vector, weight, frame.t_ns)
+            matches += [match] if match else []
+        templates.wipe()
+        return matches
+
+    def _embed(self, aligned: npt.NDArray[np.uint8]) -> Embeddings:
+        """One pass for everyone, the mirrored one only for who resembles an entry: it could tip the decision."""
+        templates = self._embedder.embed(aligned)
+        nearest = self._watchlist.search(templates)
+        for index in (i for i, candidate in enumerate(nearest) if candidate.similarity >= self._decider.of_interest):
+            one = Embeddings(templates.vectors[index : index + 1], templates.space)
+            self._embedder.add_mirrored(one, aligned[index : index + 1])
+        return templates
+
+    def _weigh(self, shot: Shot, vector: F32, weight: float, t_ns: int) -> PossibleMatch | None:
+        """Add a template to its track's evidence and decide."""
+        evidence = shot.track.evidence
+        if evidence.slots and not self._same_face(evidence, vector):
+            self._doubt([shot.track])
+            evidence = shot.track.evidence
+        self.store.hold(evidence, vector, weight)
+        fused = self.store.fused(evidence)
+        pair = Embeddings(np.stack([vector, fused]), self._embedder.space)
+        alone, together = self._watchlist.search(pair)
+        pair.wipe()
+        fused.fill(0.0)
+        evidence.add(alone.row, alone.similarity, together.similarity, shot.quality, t_ns)
+        return self._decider.update(shot.track, together, t_ns)
+
+    def _same_face(self, evidence: Evidence, vector: F32) -> bool:
+        fused = self.store.fused(evidence)
+        similarity = float(fused @ vector)
+        fused.fill(0.0)
+        return similarity >= self._settings.same_face
+
+    def _doubt(self, tracks: list[Track]) -> None:
+        """Two faces may have changed tracks: what was seen before may be another person's, so it is not used."""
+        for track in tracks:
+            self.store.wipe(track.evidence, 0.0)
+            track.evidence = Evidence()
+
+    def _forget(self, ended: list[Track], t_ns: int) -> None:
+        for track in ended:
+            self.store.wipe(track.evidence, (t_ns - track.last_t_ns) / 1e9)
+
+    def _forget_settled(self, seen: list[Track]) -> None:
+        """A track that no further shot can change needs no templates, even while it is in view."""
+        for track in seen:
+            if track.evidence.slots and self._selector.exhausted(track):
+                self.store.wipe(track.evidence, 0.0)
+
+    def _tracker(self, camera: str) -> Tracker:
+        if camera not in self._trackers:
+            self._trackers[camera] = Tracker(camera, self._settings.tracker)
+        return self._trackers[camera]

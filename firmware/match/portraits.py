@@ -1,0 +1,152 @@
+"""A watchlist from a folder of portraits, for hosts, until signed bundles exist. Knows what makes a portrait unfit.
+
+An unfit portrait is refused, never mended: each refusal names the file, the figure and the limit. File stems become the
+entries' references. Templates stay in memory.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from board.picture import ArrayPicture, Pixels
+from firmware.match.sharpness import sharpness
+from firmware.match.watchlist import Entry, Watchlist, WatchlistError
+from models.align import chips
+from models.detector import Detector
+from models.embedder import Embedder
+from models.faces import F32, Embeddings, Faces
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
+CATEGORY = "unsigned portrait folder"
+MIN_SCORE = 0.6
+MIN_FACE_PX = 40.0
+MIN_SHARPNESS = 0.25
+MAX_RIVAL = 0.6
+"""A second face is a rival when its prominence (width x nearness to the middle) reaches this share of the first's.
+Of LFW's 6,665 portraits 1,167 show bystanders, and 12 have a rival."""
+DUPLICATE_SIMILARITY = 0.95
+"""Two pictures of one person rarely reach it; two copies of one picture always do."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A portrait that is not on the list, and why."""
+
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """What became of a folder: the list, and the portraits that are not on it."""
+
+    watchlist: Watchlist
+    refusals: tuple[Refusal, ...]
+
+
+class UnfitPortraitError(Exception):
+    """The text is the reason, with figure and limit."""
+
+
+def enrol(
+    folder: Path,
+    detector: Detector,
+    embedder: Embedder,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Enrolment:
+    """Make the list of a folder.
+
+    Args:
+        folder: JPEG, PNG, BMP or WebP files, one portrait each.
+        detector: takes pictures of any size.
+        embedder: the one that will embed the camera's faces.
+        progress: called with (portraits done, portraits in all).
+
+    Raises:
+        WatchlistError: no such folder, or no portrait in it that is fit.
+    """
+    if not folder.is_dir():
+        raise WatchlistError(f"{folder}: no such folder of portraits")
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    entries: list[Entry] = []
+    vectors: list[F32] = []
+    refusals: list[Refusal] = []
+    for done, path in enumerate(files):
+        progress(done, len(files))
+        try:
+            vector = _template(_read(path), detector, embedder)
+            _refuse_duplicate(path.stem, vector, entries, vectors)
+        except UnfitPortraitError as error:
+            refusals.append(Refusal(path.name, str(error)))
+            continue
+        entries.append(Entry(path.stem, CATEGORY))
+        vectors.append(vector)
+    progress(len(files), len(files))
+    if not entries:
+        raise WatchlistError(f"{folder}: none of {len(files)} portraits is fit" + _first(refusals))
+    return Enrolment(Watchlist(tuple(entries), Embeddings(np.stack(vectors), embedder.space)), tuple(refusals))
+
+
+def _first(refusals: list[Refusal]) -> str:
+    return f"; {refusals[0].file}: {refusals[0].reason}" if refusals else ""
+
+
+def _read(path: Path) -> Pixels:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as picture:
+                return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise UnfitPortraitError(f"cannot be read as a picture: {error}") from error
+
+
+def _template(image: Pixels, detector: Detector, embedder: Embedder) -> F32:
+    small = ArrayPicture(image).fitted(*detector.canvas_px)
+    faces = detector.detect(small).scaled(image.shape[1] / small.shape[1])
+    faces = faces[faces.scores >= MIN_SCORE]
+    landmarks = faces.landmarks[_only_face(faces, image.shape[1], image.shape[0])]
+    aligned = chips(image, landmarks[None])
+    sharp = float(sharpness(aligned)[0])
+    if sharp < MIN_SHARPNESS:
+        raise UnfitPortraitError(f"blurred: sharpness {sharp:.2f}, at least {MIN_SHARPNESS} is required")
+    template: F32 = embedder.embed_both(aligned).vectors[0]
+    return template
+
+
+def _only_face(faces: Faces, width_px: int, height_px: int) -> int:
+    """Index of the one face that the portrait is of."""
+    if not len(faces):
+        raise UnfitPortraitError("no face found")
+    widths = faces.boxes[:, 2] - faces.boxes[:, 0]
+    centres = (faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2
+    offsets = (centres / np.array([width_px, height_px], np.float32) * 2 - 1) / np.sqrt(2)
+    prominence = widths * np.maximum(0.05, 1 - np.hypot(*offsets.T))
+    order = np.argsort(-prominence)
+    first = int(order[0])
+    if len(order) > 1 and (share := float(prominence[order[1]] / prominence[first])) >= MAX_RIVAL:
+        raise UnfitPortraitError(
+            f"two faces: the second is {share:.0%} as prominent as the first, limit {MAX_RIVAL:.0%}"
+        )
+    if widths[first] < MIN_FACE_PX:
+        raise UnfitPortraitError(f"tiny: face {widths[first]:.0f} px wide, at least {MIN_FACE_PX:.0f} px are required")
+    return first
+
+
+def _refuse_duplicate(ref: str, vector: F32, entries: list[Entry], vectors: list[F32]) -> None:
+    if any(entry.ref == ref for entry in entries):
+        raise UnfitPortraitError(f"duplicate: another file is called {ref}")
+    if not vectors:
+        return
+    similarities = np.stack(vectors) @ vector
+    nearest = int(np.argmax(similarities))
+    if similarities[nearest] >= DUPLICATE_SIMILARITY:
+        raise UnfitPortraitError(
+            f"duplicate of {entries[nearest].ref}: similarity {similarities[nearest]:.2f}, limit {DUPLICATE_SIMILARITY}"
+        )

@@ -1,0 +1,128 @@
+"""Which faces of a frame are worth a template. Knows size, pose, confidence and what was tried; not what they resemble.
+
+Embedding is the dearest step, and most frames show a face no better than an earlier one did. A track gets a first
+shot as soon as it is good enough, another when it is clearly better, and more only while the fused template is near
+enough to an entry that a further shot could decide. So the cost follows people, not frames.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from firmware.match.tracker import Track
+from models.faces import F32
+
+
+@dataclass(frozen=True)
+class SelectionSettings:
+    """When to spend a template.
+
+    Attributes:
+        min_quality: no shot below, in [0, 1].
+        full_eye_distance_px: distance of the eyes at which size stops to count against a face (the embedder's own).
+        clearly_better: factor over the best shot so far that earns another.
+        about_as_good: share of the best shot's quality that any further shot needs.
+        max_shots: templates a track.
+        max_idle_shots: templates of a track that resembles nobody.
+        usual_shots: a track gets these even if no sighting is clearly better: the first may have been half hidden.
+        usual_pause_s: before such a shot.
+        pause_s: between two shots of a track that is of interest, so that they are not one picture twice.
+        min_sightings: frames before the first shot.
+    """
+
+    min_quality: float = 0.2
+    full_eye_distance_px: float = 44.0
+    clearly_better: float = 1.4
+    about_as_good: float = 0.8
+    max_shots: int = 8
+    max_idle_shots: int = 4
+    usual_shots: int = 3
+    usual_pause_s: float = 0.5
+    pause_s: float = 0.2
+    min_sightings: int = 2
+
+
+def quality(track: Track, full_eye_distance_px: float) -> float:
+    """How good a shot this sighting would make, in [0, 1]: size x pose x the detector's confidence.
+
+    Size is the distance of the eyes; pose is how far the nose lies from the middle of eyes and mouth (yaw) and from its
+    usual height between them (pitch), as fractions; both need only the five landmarks.
+    """
+    right_eye, left_eye, nose, right_mouth, left_mouth = track.landmarks
+    eyes, mouth = (right_eye + left_eye) / 2, (right_mouth + left_mouth) / 2
+    across, down = left_eye - right_eye, mouth - eyes
+    eye_distance_px = float(np.hypot(*across))
+    height_px = float(np.hypot(*down))
+    if eye_distance_px < 1 or height_px < 1:
+        return 0.0
+    yaw = abs(_along(nose - (eyes + mouth) / 2, across)) / eye_distance_px
+    pitch = abs(_along(nose - eyes, down) / height_px - 0.5)
+    size = min(1.0, eye_distance_px / full_eye_distance_px)
+    # Seen from the side the eyes come together: their distance against the face's height is yaw as well.
+    turned = min(1.0, eye_distance_px / (0.75 * height_px))
+    return size * max(0.0, 1 - 1.5 * yaw) * max(0.0, 1 - 1.5 * pitch) * turned * track.score
+
+
+def visible_share(box: F32, size_px: tuple[int, int]) -> float:
+    """Share of a box inside a picture of ``size_px`` (width, height): beyond its edge landmarks are guesses."""
+    x1, y1, x2, y2 = (float(value) for value in box)
+    width = max(0.0, min(x2, size_px[0]) - max(x1, 0.0))
+    height = max(0.0, min(y2, size_px[1]) - max(y1, 0.0))
+    return width * height / max((x2 - x1) * (y2 - y1), 1e-6)
+
+
+def _along(vector: F32, axis: F32) -> float:
+    """Length of ``vector``'s part along ``axis``, with sign."""
+    return float(vector @ axis) / max(float(np.hypot(*axis)), 1e-6)
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A sighting that was chosen to be embedded, and its quality in [0, 1]."""
+
+    track: Track
+    quality: float
+
+
+class Selector:
+    """Chooses shots.
+
+    Args:
+        settings: when to spend a template.
+        of_interest: similarity from which a further shot could still bring a possible match.
+    """
+
+    def __init__(self, settings: SelectionSettings, of_interest: float) -> None:
+        self._settings = settings
+        self._of_interest = of_interest
+
+    def worth_embedding(self, seen: list[Track], size_px: tuple[int, int]) -> list[Shot]:
+        """The shots to make in a frame of ``size_px`` (width, height), of the tracks seen in it."""
+        shots = []
+        for track in seen:
+            if self.exhausted(track) or track.sightings < self._settings.min_sightings:
+                continue
+            good = quality(track, self._settings.full_eye_distance_px) * visible_share(track.box, size_px) ** 4
+            shot = Shot(track, good)
+            if shot.quality >= self._settings.min_quality and self._worth(shot):
+                shots.append(shot)
+        return shots
+
+    def exhausted(self, track: Track) -> bool:
+        """Nothing more will be learned of this track: its templates can go."""
+        evidence = track.evidence
+        interesting = evidence.similarity >= self._of_interest
+        limit = self._settings.max_shots if interesting else self._settings.max_idle_shots
+        return evidence.decided or evidence.shots >= limit
+
+    def _worth(self, shot: Shot) -> bool:
+        evidence = shot.track.evidence
+        if not evidence.shots or shot.quality >= evidence.best_quality * self._settings.clearly_better:
+            return True
+        if shot.quality < self._settings.about_as_good * evidence.best_quality:
+            return False
+        rested_s = (shot.track.last_t_ns - evidence.last_shot_t_ns) / 1e9
+        interesting = evidence.similarity >= self._of_interest and rested_s >= self._settings.pause_s
+        return interesting or (evidence.shots < self._settings.usual_shots and rested_s >= self._settings.usual_pause_s)

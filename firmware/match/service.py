@@ -1,0 +1,172 @@
+"""The match process: cameras in, events out through one socket. Knows how the rooms are put together and when to stop.
+
+Order matters: the wall goes up before anything is opened, and the networks prove themselves before anyone is looked at.
+A dead thread ends the process; its supervisor starts it again.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+
+from board.board import Board
+from board.camera import Frame
+from board.picture import fitted_size
+from firmware.log import Log
+from firmware.match import capture
+from firmware.match.ahead import ahead
+from firmware.match.capture import Slots
+from firmware.match.outbound import Outbound
+from firmware.match.pipeline import Pipeline, find_faces
+from firmware.match.portraits import enrol
+from firmware.match.report import Reporter
+from firmware.match.settings import MatchFile
+from firmware.match.wall import WALLED, raise_wall
+from firmware.match.watchlist import Watchlist
+from firmware.wire import Status
+from models.detector import Detector
+from models.faces import Faces
+from models.vision import Vision, detector_for, open_vision
+
+_TICK_S = 0.2
+"""How often time passes for the tracks of silent cameras; bounds how late a template is overwritten."""
+_DRAIN_S = 10.0
+_DEPTH = 1
+"""Frames between detection and decision: one in hand, so that both have a core; more would only be older."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a run is made of."""
+
+    vision: Vision
+    watchlist: Watchlist
+    pipeline: Pipeline
+    slots: Slots
+
+
+def serve(file: MatchFile, board: Board, log: Log, stop: threading.Event) -> int:
+    """Look until every camera has ended or ``stop`` is set; returns the exit code.
+
+    Raises:
+        ModelError: a network is not here or not right.
+        WatchlistError: no portrait is fit.
+    """
+    sys.setswitchinterval(0.0005)
+    wall = raise_wall()
+    (log.info if wall == WALLED else log.alarm)("wall", wall=wall)
+    parts = _prepare(file, log)
+    status = functools.partial(_status, parts, wall)
+    outbound = Outbound(file.socket, lambda: status("seeing", outbound.alarms()), log)
+    outbound.start()
+    sources = tuple(
+        capture.Source(camera.name, functools.partial(board.open_camera, camera.name, camera.source))
+        for camera in file.match.cameras
+    )
+    threads = capture.start(sources, parts.slots, log, stop)
+    log.info("armed", entries=len(parts.watchlist), cameras=len(sources), runner=parts.vision.runner, board=board.name)
+    try:
+        _look(parts, outbound, _reporter(file, parts), stop, log)
+    finally:
+        stop.set()
+        parts.pipeline.end(time.monotonic_ns())
+        parts.watchlist.wipe()
+    for thread in threads:
+        thread.join(5.0)
+    unstored = outbound.drain(_DRAIN_S)
+    final = status("ended", outbound.alarms())
+    outbound.close(final)
+    _say_end(final, unstored, log)
+    return 1 if unstored else 0
+
+
+def _prepare(file: MatchFile, log: Log) -> Parts:
+    vision = open_vision()
+    enrolment = enrol(file.match.portraits, vision.detector, vision.embedder)
+    for refusal in enrolment.refusals:
+        log.alarm("portrait refused", file=refusal.file, reason=refusal.reason)
+    pipeline = Pipeline(vision.embedder, enrolment.watchlist, file.match.pipeline())
+    return Parts(vision, enrolment.watchlist, pipeline, Slots(tuple(camera.name for camera in file.match.cameras)))
+
+
+def _reporter(file: MatchFile, parts: Parts) -> Reporter:
+    return Reporter(
+        van=file.van,
+        watchlist_digest=parts.watchlist.digest,
+        model_digest=parts.vision.digest,
+        now=lambda: datetime.now(timezone.utc),
+        new_id=lambda: uuid.uuid4().hex,
+    )
+
+
+def _look(parts: Parts, outbound: Outbound, reporter: Reporter, stop: threading.Event, log: Log) -> None:
+    for seen in ahead(_detected(parts, outbound, stop), _DEPTH, "detect"):
+        if not outbound.alive:
+            raise RuntimeError("the outbound thread is dead")
+        if seen is None:
+            parts.pipeline.expire(time.monotonic_ns())
+            continue
+        frame, faces = seen
+        for match in parts.pipeline.step(frame, faces):
+            event = reporter.event(match, frame)
+            outbound.offer(event)
+            log.info("possible match", id=event.id, camera=event.camera, similarity=event.similarity)
+
+
+def _detected(parts: Parts, outbound: Outbound, stop: threading.Event) -> Iterator[tuple[Frame, Faces] | None]:
+    """Newest frames with their faces; None when time passed without one, or when nothing may be looked at."""
+    detectors: dict[tuple[int, int], Detector] = {}
+    while not stop.is_set():
+        try:
+            frame = parts.slots.take(_TICK_S)
+        except EOFError:
+            return
+        if frame is None or outbound.full:
+            yield None
+            continue
+        size = (frame.picture.width_px, frame.picture.height_px)
+        if size not in detectors:
+            width, height = fitted_size(size, parts.vision.detector.canvas_px)
+            detectors[size] = detector_for(height, width)
+        yield frame, find_faces(detectors[size], frame)
+
+
+def _status(parts: Parts, wall: str, mode: str, alarms: tuple[str, ...]) -> Status:
+    counters, store = replace(parts.pipeline.counters), parts.pipeline.store
+    return Status(
+        mode=mode,
+        wall=wall,
+        alarms=alarms if wall == WALLED else (wall, *alarms),
+        frames=counters.frames,
+        dropped=sum(parts.slots.dropped.values()),
+        faces=counters.faces,
+        tracks=parts.pipeline.tracks_started,
+        embeddings=counters.embeddings,
+        events=counters.events,
+        templates_wiped=store.wiped,
+        template_life_p99_s=round(store.life_p99_s(), 3),
+        entries=len(parts.watchlist),
+        cameras=dict(parts.slots.states),
+    )
+
+
+def _say_end(final: Status, unstored: int, log: Log) -> None:
+    if unstored:
+        log.alarm("events lost with this process", events=unstored)
+    log.info(
+        "ended",
+        frames=final.frames,
+        dropped=final.dropped,
+        faces=final.faces,
+        tracks=final.tracks,
+        embeddings=final.embeddings,
+        events=final.events,
+        templates_wiped=final.templates_wiped,
+        template_life_p99_s=final.template_life_p99_s,
+    )

@@ -1,0 +1,54 @@
+"""What a van's configuration says about matching. Knows the keys and their limits; the threshold can only be raised."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from firmware.match.decision import SHIPPED_THRESHOLD, DecisionSettings
+from firmware.match.pipeline import PipelineSettings
+
+_Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+_Source = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]+://.+$")]
+_Threshold = Annotated[float, msgspec.Meta(ge=SHIPPED_THRESHOLD, le=1.0)]
+
+
+class CameraSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One ``[[match.cameras]]`` table: a name for events and logs, and a URI such as ``v4l2:///dev/video0``."""
+
+    name: _Name
+    source: _Source
+
+
+class MatchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The ``[match]`` table. ``threshold`` is a cosine and may not be lower than the shipped one."""
+
+    portraits: Path
+    cameras: Annotated[tuple[CameraSettings, ...], msgspec.Meta(min_length=1, max_length=8)]
+    threshold: _Threshold = SHIPPED_THRESHOLD
+
+    def __post_init__(self) -> None:
+        """Refuse two cameras of one name.
+
+        Raises:
+            ValueError: names the camera.
+        """
+        names = [camera.name for camera in self.cameras]
+        twice = {name for name in names if names.count(name) > 1}
+        if twice:
+            raise ValueError(f"two cameras are called {min(twice)}")
+
+    def pipeline(self) -> PipelineSettings:
+        """The shipped settings with this threshold."""
+        return PipelineSettings(decision=DecisionSettings(threshold=self.threshold))
+
+
+class MatchFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole configuration file as ``match`` reads it; ``link`` is the other room's and stays opaque."""
+
+    van: _Name
+    socket: Path
+    match: MatchSettings
+    link: object = None

