@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import av
 import numpy as np
+from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
@@ -74,6 +75,20 @@ def _pixels(frame: VideoFrame) -> Pixels:
     return rows[:, : frame.width * 3].reshape(frame.height, frame.width, 3)
 
 
+def _open(uri: str, path: str, *, live: bool) -> InputContainer:
+    """The source, sure to hold a video that can be decoded. A file reaches no network, whatever it or its name says."""
+    url, options = (path, {}) if live else (f"file:{path}", {"protocol_whitelist": "file"})
+    try:
+        container = av.open(url, format="v4l2" if live else None, options=options, timeout=(5.0, 2.0))
+    except (FFmpegError, OSError) as error:
+        raise CameraError(f"{uri}: cannot be opened as video: {error.strerror or error}") from error
+    video = container.streams.video
+    if video and video[0].codec_context is not None:
+        return container
+    container.close()
+    raise CameraError(f"{uri}: {'no decoder for its video' if video else 'holds no video stream'}")
+
+
 class HostCamera:
     """An open file or device.
 
@@ -96,13 +111,7 @@ class HostCamera:
         self._clock = clock
         self._live = scheme == "v4l2"
         self._paced = paced and not self._live
-        try:
-            self._container = av.open(path, format="v4l2" if self._live else None, timeout=(5.0, 2.0))
-        except (FFmpegError, OSError) as error:
-            raise CameraError(f"{uri}: cannot be opened as video: {error.strerror or error}") from error
-        if not self._container.streams.video:
-            self._container.close()
-            raise CameraError(f"{uri}: holds no video stream")
+        self._container = _open(uri, path, live=self._live)
         self._stream = self._container.streams.video[0]
         # One thread decodes: two cost 25 % more processor time in all, and the cores have other work.
         self._stream.thread_type = "NONE"
@@ -111,6 +120,7 @@ class HostCamera:
         self._scalers = _Scalers()
         self._seq = 0
         self._offset_ns: int | None = None
+        self._gone: Gap | None = None
         self.uri = uri
 
     @property
@@ -120,12 +130,16 @@ class HostCamera:
 
     def read(self) -> Frame | Gap:
         """See :class:`board.camera.Camera`. A file that stops before its declared length is LOST, not ENDED."""
+        if self._gone is not None:
+            return self._gone
         try:
             decoded = next(self._frames)
         except StopIteration:
-            return Gap.LOST if self._live or self._cut_off() else Gap.ENDED
+            self._gone = Gap.LOST if self._live or self._cut_off() else Gap.ENDED
+            return self._gone
         except (FFmpegError, OSError):
-            return Gap.LOST
+            self._gone = Gap.LOST
+            return self._gone
         shown_ns = self._presentation_ns(decoded)
         t_ns = self._stamp(shown_ns)
         frame = Frame(self._name, self._seq, t_ns, HostPicture(decoded, self._scalers))
@@ -133,7 +147,8 @@ class HostCamera:
         return frame
 
     def close(self) -> None:
-        """See :class:`board.camera.Camera`."""
+        """See :class:`board.camera.Camera`. A later read is LOST: FFmpeg would crash on a closed source."""
+        self._gone = self._gone or Gap.LOST
         self._container.close()
 
     @property

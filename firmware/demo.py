@@ -14,11 +14,13 @@ import msgspec
 from rich.console import Console
 
 from firmware.alert_card import draw_card
+from firmware.config import ConfigError, load
 from firmware.demo_files import DemoError, DemoFiles, make_files
 from firmware.link.broker import EmbeddedBroker
 from firmware.link.subscriber import Watcher, line
 from firmware.log import Log
 from firmware.supervisor import Supervisor
+from firmware.van import VanFile
 from firmware.wire import MatchEvent
 
 VAN = "demo-van"
@@ -131,6 +133,10 @@ broker_port = {port}
 """,
         "utf-8",
     )
+    try:
+        load(path, VanFile)
+    except ConfigError as error:
+        raise DemoError(str(error)) from error
     return path
 
 

@@ -5,7 +5,6 @@ Knows the pipeline and how to report; refuses to know MQTT: what it finds leaves
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from firmware.match.decision import PossibleMatch
 from firmware.match.pipeline import Pipeline, PipelineSettings, find_faces
 from firmware.match.portraits import Refusal, enrol
 from firmware.match.watchlist import Watchlist
+from firmware.memory import peak_rss_mb
 from models.faces import Faces
 from models.vision import Vision, detector_for, open_vision
 
@@ -35,7 +35,7 @@ class ReplayError(Exception):
 
 
 class Event(msgspec.Struct, frozen=True):
-    """A possible match; frames count from 0, ``first_frame`` and ``last_frame`` are the track's until the decision."""
+    """A possible match; frames count from 0, the first and last are those in which its track was seen."""
 
     entry: str
     similarity: float
@@ -90,7 +90,7 @@ def prepare(portraits: Path, progress: Progress = lambda what, done, total: None
     """
     started = time.perf_counter()
     vision = open_vision()
-    enrolment = enrol(portraits, vision.detector, vision.embedder, lambda done, total: progress("enrol", done, total))
+    enrolment = enrol(portraits, vision, lambda done, total: progress("enrol", done, total))
     return Prepared(vision, enrolment.watchlist, enrolment.refusals, time.perf_counter() - started)
 
 
@@ -114,7 +114,7 @@ def replay(
     """
     sys.setswitchinterval(0.0005)  # three threads share the lock for well under a millisecond at a time
     camera = HostCamera(CAMERA, source, paced=False)
-    pipeline = Pipeline(prepared.vision.embedder, prepared.watchlist, settings)
+    pipeline = Pipeline(prepared.vision, prepared.watchlist, settings)
     times_ns: list[int] = []
     matches: list[PossibleMatch] = []
     wall, cpu = time.perf_counter(), time.process_time()
@@ -169,7 +169,7 @@ def _summary(pipeline: Pipeline, prepared: Prepared, settings: PipelineSettings,
         wall_s=round(wall, 3),
         cpu_s=round(cpu, 3),
         fps=round(counters.frames / wall, 2),
-        peak_rss_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        peak_rss_mb=round(peak_rss_mb(), 1),
         faces=counters.faces,
         tracks=pipeline.tracks_started,
         embeddings=counters.embeddings,

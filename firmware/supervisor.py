@@ -66,6 +66,8 @@ class Supervisor:
             return None
         code = child.process.poll()
         if code is not None:
+            if time.monotonic() - child.start_at_s > LONGEST_PAUSE_S:  # it ran well: this is a new trouble
+                child.pause_s = FIRST_PAUSE_S
             self._log.info("process ended", module=child.module, code=code, restart_in_s=child.pause_s)
             child.process = None
             child.start_at_s = time.monotonic() + child.pause_s

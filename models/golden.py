@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from models.align import chips
@@ -56,7 +57,7 @@ def verify(detector: Detector, embedder: Embedder, folder: Path = FOLDER) -> Non
         ModelError: names what differs, by how much, and the limit.
     """
     golden = load_golden(folder)
-    image = np.array(Image.open(folder / PICTURE).convert("RGB"))
+    image = _picture(folder / PICTURE)
     faces = detector.detect(image)
     boxes, landmarks = np.array(golden.boxes, np.float32), np.array(golden.landmarks, np.float32)
     if len(faces) != len(boxes):
@@ -69,7 +70,17 @@ def verify(detector: Detector, embedder: Embedder, folder: Path = FOLDER) -> Non
     _agree(embedder.embed_both(aligned).vectors, golden.vectors_mirrored)
 
 
+def _picture(path: Path) -> npt.NDArray[np.uint8]:
+    try:
+        with Image.open(path) as picture:
+            return np.array(picture.convert("RGB"))
+    except OSError as error:
+        raise ModelError(f"golden vectors: {error}") from error
+
+
 def _agree(found: F32, expected: list[list[float]]) -> None:
+    if found.shape != (shape := (len(expected), len(expected[0]))):
+        raise ModelError(f"golden vectors: expected templates of shape {shape}, found {found.shape}")
     cosine = float((found * np.array(expected, np.float32)).sum(1).min())
     if not cosine >= MIN_COSINE:
         raise ModelError(f"golden vectors: a template agrees to {cosine:.4f}, at least {MIN_COSINE} is required")

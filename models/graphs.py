@@ -19,19 +19,20 @@ STRIDES = (8, 16, 32)
 """YuNet's three grids, in pixels of its input."""
 
 
-def detector_graph(plain: onnx.ModelProto, net: Net) -> onnx.ModelProto:
+def detector_graph(plain: onnx.ModelProto, net: Net, canvas_px: tuple[int, int]) -> onnx.ModelProto:
     """Letterbox, then the net, then its twelve outputs as three.
 
-    Input ``image``: (n, height, width, 3) u8 RGB of any size; it is scaled (linear) to fit ``net.canvas_px`` and padded
-    with black on the right and below. Outputs, in the canvas's anchors from the finest stride to the coarsest:
-    ``scores`` (n, anchors) = sqrt(class x objectness), ``boxes`` (n, anchors, 4), ``landmarks`` (n, anchors, 10), raw.
+    Input ``image``: (n, height, width, 3) u8 RGB of any size; it is scaled (linear) to fit ``canvas_px`` (width,
+    height) and padded with black on the right and below. Outputs, in the canvas's anchors from the finest stride to the
+    coarsest: ``scores`` (n, anchors) = sqrt(class x objectness), ``boxes`` (n, anchors, 4), ``landmarks`` (n, anchors,
+    10), raw.
 
     Raises:
         ModelError: the canvas does not fit the grids, or the net is not built as it should be.
     """
-    width, height = net.canvas_px
+    width, height = canvas_px
     if width % STRIDES[-1] or height % STRIDES[-1] or not width * height:
-        raise ModelError(f"{net.name}: canvas_px {net.canvas_px} is not a multiple of {STRIDES[-1]}")
+        raise ModelError(f"{net.name}: canvas {canvas_px} is not a multiple of {STRIDES[-1]}")
     constants: Constants = {
         "canvas_hw": np.array([height, width], np.int64),
         "canvas_hw_f": np.array([height, width], np.float32),

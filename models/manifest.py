@@ -32,7 +32,7 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Net(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One network; ``canvas_px`` is (width, height) of a detector's input, ``dimension`` a template's length."""
+    """One network; ``canvas_px`` (width, height) and ``closeup_px`` are a detector's, ``dimension`` an embedder's."""
 
     name: str
     role: Literal["detector", "embedder"]
@@ -43,6 +43,7 @@ class Net(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     reference: str
     source: tuple[Source, ...]
     canvas_px: tuple[int, int] = (0, 0)
+    closeup_px: int = 0
     template: str = ""
     dimension: int = 0
 
@@ -72,7 +73,7 @@ def load_manifest(path: Path = MANIFEST) -> Manifest:
     """
     try:
         return msgspec.convert(tomli.loads(path.read_text("utf-8")), Manifest)
-    except (OSError, tomli.TOMLDecodeError, msgspec.ValidationError) as error:
+    except (OSError, UnicodeDecodeError, tomli.TOMLDecodeError, msgspec.ValidationError) as error:
         raise ModelError(f"{path}: {error}") from error
 
 

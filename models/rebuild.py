@@ -34,10 +34,11 @@ def rebuild(data: bytes, net: Net) -> onnx.ModelProto:
     _free_batch(nodes, constants)
     used = {name for node in nodes for name in node.input}
     inputs = [value for value in graph.input if value.name in used and value.name not in constants]
-    _check_names(net, [value.name for value in inputs], {name for node in nodes for name in node.output})
+    produced = {name for node in nodes for name in node.output}
+    widths = {value.name: _shape(value)[-1] for value in graph.output if value.name in produced}
+    _check_names(net, [value.name for value in inputs], set(widths))
 
     shape = _shape(inputs[0])
-    widths = {value.name: _shape(value)[-1] for value in graph.output}
     rebuilt = helper.make_graph(
         nodes,
         net.name,
@@ -70,10 +71,10 @@ def _input_shape(net: Net, shape: list[int]) -> list[str | int | None]:
     return ["n", shape[1], "height", "width"] if net.role == "detector" else ["n", *shape[1:]]
 
 
-def _check_names(net: Net, inputs: list[str], produced: set[str]) -> None:
+def _check_names(net: Net, inputs: list[str], outputs: set[str]) -> None:
     if inputs != [net.input]:
         raise ModelError(f"{net.name}: expected the input '{net.input}', found {inputs}")
-    missing = [name for name in net.outputs if name not in produced]
+    missing = [name for name in net.outputs if name not in outputs]
     if missing:
         raise ModelError(f"{net.name}: no output {', '.join(missing)}")
 

@@ -60,7 +60,9 @@ class OpenVinoRunner:
         """See :class:`models.runner.Runner`."""
         if images.dtype != np.uint8 or not self._shape.compatible(ov.PartialShape(list(images.shape))):
             raise ModelError(f"input: expected {self._shape} uint8, got {images.shape} {images.dtype}")
-        self._request.set_input_tensor(ov.Tensor(np.require(images, requirements=["C", "W"]), shared_memory=True))
+        # The request does not keep what it is given: a copy, made of rows or mirrored pictures, must outlive `infer`.
+        pixels = np.require(images, requirements=["C", "W"])
+        self._request.set_input_tensor(ov.Tensor(pixels, shared_memory=True))
         self._request.infer()
         return [self._request.get_output_tensor(index).data for index in range(self._outputs)]
 

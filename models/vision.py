@@ -8,6 +8,7 @@ from pathlib import Path
 
 from models.align import TEMPLATE
 from models.built import FILES, built_file
+from models.closeup import Closeup
 from models.detector import Detector
 from models.embedder import Embedder
 from models.golden import verify
@@ -17,16 +18,18 @@ from models.runner import open_runner
 
 @dataclass(frozen=True)
 class Vision:
-    """The two networks of one run.
+    """The networks of one run.
 
     Attributes:
         detector: finds faces; for pictures of any size unless it was opened for one.
+        closeup: finds the landmarks of one face better.
         embedder: makes templates.
         runner: backend, version and precision, in words.
-        digest: sha256 over both graphs and the alignment template.
+        digest: sha256 over all graphs and the alignment template.
     """
 
     detector: Detector
+    closeup: Closeup
     embedder: Embedder
     runner: str
     digest: str
@@ -41,15 +44,18 @@ def open_vision(manifest: Manifest | None = None, files: Path = FILES) -> Vision
     manifest = manifest or load_manifest()
     detector_net, embedder_net = manifest.one("detector"), manifest.one("embedder")
     detector_file, detector_sha = built_file(detector_net, files)
+    closeup_file, closeup_sha = built_file(detector_net, files, "closeup")
     embedder_file, embedder_sha = built_file(embedder_net, files)
     runner = open_runner(embedder_file)
     detector = Detector(open_runner(detector_file), detector_net.canvas_px)
+    side = detector_net.closeup_px
+    closeup = Closeup(Detector(open_runner(closeup_file, (side, side)), (side, side)))
     template = hashlib.sha256(TEMPLATE.tobytes()).hexdigest()
-    space = hashlib.sha256(f"{embedder_sha}:{template}".encode()).hexdigest()
+    space = hashlib.sha256(f"{embedder_sha}:{closeup_sha}:{template}".encode()).hexdigest()
     embedder = Embedder(runner, space, embedder_net.dimension)
     verify(detector, embedder)
     digest = hashlib.sha256(f"{detector_sha}:{space}".encode()).hexdigest()
-    return Vision(detector, embedder, runner.name, digest)
+    return Vision(detector, closeup, embedder, runner.name, digest)
 
 
 def detector_for(height_px: int, width_px: int, manifest: Manifest | None = None, files: Path = FILES) -> Detector:

@@ -7,7 +7,6 @@ so that its memory and CPU are its own: ``python -m firmware.bench.baseline --vi
 from __future__ import annotations
 
 import argparse
-import resource
 import sys
 import time
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from firmware.bench import BenchError
 from firmware.bench.outcome import Event, Outcome, Summary, write_outcome
+from firmware.memory import peak_rss_mb
 
 # FaceDetectorYN.create's and the OpenCV sample's own defaults.
 SCORE, NMS, TOP_K = 0.9, 0.3, 5000
@@ -128,8 +128,7 @@ def watch(video: Path, listed: List, faces: Faces, threshold: float) -> Outcome:
     wall_s, cpu_s = time.perf_counter() - wall_s, time.process_time() - cpu_s
     if not count:
         raise BenchError(f"--video: no frame in {video}")
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    cost = Summary(frames=count, wall_s=wall_s, cpu_s=cpu_s, fps=count / wall_s, peak_rss_mb=peak_mb, faces=seen)
+    cost = Summary(frames=count, wall_s=wall_s, cpu_s=cpu_s, fps=count / wall_s, peak_rss_mb=peak_rss_mb(), faces=seen)
     return Outcome(tuple(notes.events), cost)
 
 

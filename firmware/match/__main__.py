@@ -7,22 +7,29 @@ import sys
 import threading
 from pathlib import Path
 
-from board.board import open_board
 from firmware.config import ConfigError, load
 from firmware.log import Log
-from firmware.match.service import serve
-from firmware.match.settings import MatchFile
-from firmware.match.watchlist import WatchlistError
-from models.manifest import ModelError
+from firmware.match.wall import raise_wall
 
 
 def main(arguments: list[str]) -> int:
-    """Read the configuration and serve until told to stop."""
+    """Raise the wall, read the configuration and serve until told to stop."""
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m firmware.match CONFIG.toml\n")
         return 2
+    return _match(Path(arguments[0]), raise_wall())
+
+
+def _match(path: Path, wall: str) -> int:
+    # Imported behind the wall: numpy starts threads, and a process that has some cannot move to a user namespace.
+    from board.board import open_board
+    from firmware.match.service import serve
+    from firmware.match.settings import MatchFile
+    from firmware.match.watchlist import WatchlistError
+    from models.manifest import ModelError
+
     try:
-        file = load(Path(arguments[0]), MatchFile)
+        file = load(path, MatchFile)
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -30,7 +37,7 @@ def main(arguments: list[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
-        return serve(file, open_board(), log, stop)
+        return serve(file, open_board(), wall, log, stop)
     except (ModelError, WatchlistError) as error:
         log.alarm("cannot match", reason=str(error))
         return 1

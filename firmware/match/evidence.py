@@ -1,7 +1,7 @@
 """The templates of the faces in view, and their end. Knows where a template lies; refuses to know the list.
 
 Every template of a passer-by lives in one block of memory. It is written there once and overwritten there when its
-track ends, is decided, or has used up its shots; nothing else keeps a copy. This is what "forgets" means in Kerbside.
+track ends or is decided; nothing else keeps a copy. This is what "forgets" means in Kerbside.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ class Evidence:
         last_shot_t_ns: when the last one was made.
         similarity: of the fused template to the nearest entry; -1 before the first shot.
         decided: an event was made of it; it is not looked at again.
+        doubted: the tracker may have slipped to another face; the next shot tells.
     """
 
     slots: list[int] = field(default_factory=list)
@@ -38,6 +39,12 @@ class Evidence:
     last_shot_t_ns: int = 0
     similarity: float = -1.0
     decided: bool = False
+    doubted: bool = False
+
+    def confirm(self, t_ns: int) -> None:
+        """Note a shot that only showed that the face is still the same."""
+        self.last_shot_t_ns = t_ns
+        self.doubted = False
 
     def add(self, row: int, alone: float, fused: float, quality: float, t_ns: int) -> None:
         """Note a shot: the row it resembled most and how much, and how much the fused template resembles its own."""
@@ -46,7 +53,7 @@ class Evidence:
         self.similarity = fused
         self.best_quality = max(self.best_quality, quality)
         self.shots += 1
-        self.last_shot_t_ns = t_ns
+        self.confirm(t_ns)
 
 
 class TemplateStore:

@@ -1,6 +1,6 @@
 """One frame, from faces to possible matches: read this first. Knows the order of the steps; each is its own room.
 
-    camera -> detect -> track -> choose -> align -> embed -> search -> decide
+    camera -> detect -> track -> choose -> close up -> align -> embed -> search -> decide
                           |-> ended: wipe
 
 Deterministic: time comes from the frames, so a replay decides the same things.
@@ -22,8 +22,8 @@ from firmware.match.tracker import Track, Tracker, TrackerSettings
 from firmware.match.watchlist import Watchlist
 from models.align import chips
 from models.detector import Detector
-from models.embedder import Embedder
 from models.faces import F32, Embeddings, Faces
+from models.vision import Vision
 
 
 @dataclass(frozen=True)
@@ -61,18 +61,19 @@ class Pipeline:
     """All cameras' tracks, the templates in memory, and the decision.
 
     Raises:
-        WatchlistError: the list was made by another model than ``embedder``.
+        WatchlistError: the list was made by another model than ``vision``'s.
     """
 
-    def __init__(self, embedder: Embedder, watchlist: Watchlist, settings: PipelineSettings | None = None) -> None:
+    def __init__(self, vision: Vision, watchlist: Watchlist, settings: PipelineSettings | None = None) -> None:
         self.counters = Counters()
-        self.store = TemplateStore(embedder.dimension)
+        self.store = TemplateStore(vision.embedder.dimension)
         self._settings = settings or PipelineSettings()
-        self._embedder = embedder
+        self._closeup = vision.closeup
+        self._embedder = vision.embedder
         self._watchlist = watchlist
         self._trackers: dict[str, Tracker] = {}
         self._decider = Decider(self._settings.decision)
-        self._selector = Selector(self._settings.selection, self._decider.of_interest)
+        self._selector = Selector(self._settings.selection, self._decider.worth_another_shot)
 
     @property
     def tracks_started(self) -> int:
@@ -83,11 +84,12 @@ class Pipeline:
         """Take in one frame's faces; frames of one camera must come in order."""
         tracks = self._tracker(frame.camera).update(faces, frame.t_ns)
         self._forget(tracks.ended, frame.t_ns)
-        self._doubt(tracks.untangled)
+        for track in tracks.doubtful:
+            self._doubt(track)
         size_px = (frame.picture.width_px, frame.picture.height_px)
         shots = self._selector.worth_embedding(tracks.seen, size_px)[: self.store.free]
         matches = self._look(frame, shots) if shots else []
-        self._forget_settled(tracks.seen)
+        self._forget_decided(matches)
         self.counters.frames += 1
         self.counters.faces += len(faces)
         self.counters.events += len(matches)
@@ -105,7 +107,10 @@ class Pipeline:
 
     def _look(self, frame: Frame, shots: list[Shot]) -> list[PossibleMatch]:
         """Embed the shots, see whom they resemble, and decide on their tracks."""
-        aligned = chips(frame.picture.rgb(), np.stack([shot.track.landmarks for shot in shots]))
+        image = frame.picture.rgb()
+        boxes = np.stack([shot.track.box for shot in shots])
+        landmarks = np.stack([shot.track.landmarks for shot in shots])
+        aligned = chips(image, self._closeup.refine(image, boxes, landmarks))
         sharp = sharpness(aligned)
         good = np.flatnonzero(sharp >= self._settings.min_sharpness)
         templates = self._embed(aligned[good])
@@ -123,7 +128,7 @@ class Pipeline:
         """One pass for everyone, the mirrored one only for who resembles an entry: it could tip the decision."""
         templates = self._embedder.embed(aligned)
         nearest = self._watchlist.search(templates)
-        for index in (i for i, candidate in enumerate(nearest) if candidate.similarity >= self._decider.of_interest):
+        for index in (i for i, one in enumerate(nearest) if self._decider.worth_mirroring(one.similarity)):
             one = Embeddings(templates.vectors[index : index + 1], templates.space)
             self._embedder.add_mirrored(one, aligned[index : index + 1])
         return templates
@@ -132,8 +137,10 @@ class Pipeline:
         """Add a template to its track's evidence and decide."""
         evidence = shot.track.evidence
         if evidence.slots and not self._same_face(evidence, vector):
-            self._doubt([shot.track])
-            evidence = shot.track.evidence
+            evidence = self._start_anew(shot.track)
+        if len(evidence.slots) >= self._settings.selection.max_shots:
+            evidence.confirm(t_ns)
+            return None
         self.store.hold(evidence, vector, weight)
         fused = self.store.fused(evidence)
         pair = Embeddings(np.stack([vector, fused]), self._embedder.space)
@@ -149,21 +156,27 @@ class Pipeline:
         fused.fill(0.0)
         return similarity >= self._settings.same_face
 
-    def _doubt(self, tracks: list[Track]) -> None:
-        """Two faces may have changed tracks: what was seen before may be another person's, so it is not used."""
-        for track in tracks:
-            self.store.wipe(track.evidence, 0.0)
-            track.evidence = Evidence()
+    def _doubt(self, track: Track) -> None:
+        """It may have taken over another face: the next shot is compared with those before."""
+        if track.evidence.slots:
+            track.evidence.doubted = True
+        else:  # decided, or not looked at yet: there is nothing to compare with
+            self._start_anew(track)
+
+    def _start_anew(self, track: Track) -> Evidence:
+        """What was seen before may be another person's: it is not used."""
+        self.store.wipe(track.evidence, 0.0)
+        track.evidence = Evidence()
+        return track.evidence
 
     def _forget(self, ended: list[Track], t_ns: int) -> None:
         for track in ended:
             self.store.wipe(track.evidence, (t_ns - track.last_t_ns) / 1e9)
 
-    def _forget_settled(self, seen: list[Track]) -> None:
-        """A track that no further shot can change needs no templates, even while it is in view."""
-        for track in seen:
-            if track.evidence.slots and self._selector.exhausted(track):
-                self.store.wipe(track.evidence, 0.0)
+    def _forget_decided(self, matches: list[PossibleMatch]) -> None:
+        """A decided track needs no templates, even while it is in view."""
+        for match in matches:
+            self.store.wipe(match.track.evidence, 0.0)
 
     def _tracker(self, camera: str) -> Tracker:
         if camera not in self._trackers:

@@ -7,10 +7,12 @@ enough to an entry that a further shot could decide. So the cost follows people,
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from firmware.match.evidence import Evidence
 from firmware.match.tracker import Track
 from models.faces import F32
 
@@ -20,7 +22,8 @@ class SelectionSettings:
     """When to spend a template.
 
     Attributes:
-        min_quality: no shot below, in [0, 1].
+        min_quality: no shot below, in [0, 1], ...
+        poor_quality: ... or below this, once a track showed nothing better for ``patience_s``.
         full_eye_distance_px: distance of the eyes at which size stops to count against a face (the embedder's own).
         clearly_better: factor over the best shot so far that earns another.
         about_as_good: share of the best shot's quality that any further shot needs.
@@ -30,18 +33,22 @@ class SelectionSettings:
         usual_pause_s: before such a shot.
         pause_s: between two shots of a track that is of interest, so that they are not one picture twice.
         min_sightings: frames before the first shot.
+        look_again_s: after so long a poor shot will do, to see that the track still follows the same face.
     """
 
-    min_quality: float = 0.2
+    min_quality: float = 0.4
+    poor_quality: float = 0.2
+    patience_s: float = 1.0
     full_eye_distance_px: float = 44.0
     clearly_better: float = 1.4
     about_as_good: float = 0.8
-    max_shots: int = 8
+    max_shots: int = 10
     max_idle_shots: int = 4
-    usual_shots: int = 3
+    usual_shots: int = 2
     usual_pause_s: float = 0.5
     pause_s: float = 0.2
-    min_sightings: int = 2
+    min_sightings: int = 5
+    look_again_s: float = 3.0
 
 
 def quality(track: Track, full_eye_distance_px: float) -> float:
@@ -91,38 +98,50 @@ class Selector:
 
     Args:
         settings: when to spend a template.
-        of_interest: similarity from which a further shot could still bring a possible match.
+        worth_another: whether a track's evidence is near enough to an entry that more shots could decide.
     """
 
-    def __init__(self, settings: SelectionSettings, of_interest: float) -> None:
+    def __init__(self, settings: SelectionSettings, worth_another: Callable[[Evidence], bool]) -> None:
         self._settings = settings
-        self._of_interest = of_interest
+        self._worth_another = worth_another
 
     def worth_embedding(self, seen: list[Track], size_px: tuple[int, int]) -> list[Shot]:
         """The shots to make in a frame of ``size_px`` (width, height), of the tracks seen in it."""
         shots = []
         for track in seen:
-            if self.exhausted(track) or track.sightings < self._settings.min_sightings:
+            if track.evidence.decided or track.sightings < self._settings.min_sightings:
+                continue
+            again = self._look_again(track)
+            if not again and self._exhausted(track.evidence):
                 continue
             good = quality(track, self._settings.full_eye_distance_px) * visible_share(track.box, size_px) ** 4
-            shot = Shot(track, good)
-            if shot.quality >= self._settings.min_quality and self._worth(shot):
-                shots.append(shot)
+            if good >= self._least_quality(track, again=again) and (again or self._worth(track, good)):
+                shots.append(Shot(track, good))
         return shots
 
-    def exhausted(self, track: Track) -> bool:
-        """Nothing more will be learned of this track: its templates can go."""
+    def _look_again(self, track: Track) -> bool:
+        """Whether a shot is due to see that the track still follows the same face."""
         evidence = track.evidence
-        interesting = evidence.similarity >= self._of_interest
-        limit = self._settings.max_shots if interesting else self._settings.max_idle_shots
-        return evidence.decided or evidence.shots >= limit
+        rested_s = (track.last_t_ns - evidence.last_shot_t_ns) / 1e9
+        return evidence.shots > 0 and (evidence.doubted or rested_s >= self._settings.look_again_s)
 
-    def _worth(self, shot: Shot) -> bool:
-        evidence = shot.track.evidence
-        if not evidence.shots or shot.quality >= evidence.best_quality * self._settings.clearly_better:
+    def _exhausted(self, evidence: Evidence) -> bool:
+        limit = self._settings.max_shots if self._worth_another(evidence) else self._settings.max_idle_shots
+        return evidence.shots >= limit
+
+    def _least_quality(self, track: Track, *, again: bool) -> float:
+        followed_s = (track.last_t_ns - track.first_t_ns) / 1e9
+        only_poor = track.evidence.best_quality < self._settings.min_quality
+        poor = again or (only_poor and followed_s >= self._settings.patience_s)
+        return self._settings.poor_quality if poor else self._settings.min_quality
+
+    def _worth(self, track: Track, good: float) -> bool:
+        evidence = track.evidence
+        if not evidence.shots or good >= evidence.best_quality * self._settings.clearly_better:
             return True
-        if shot.quality < self._settings.about_as_good * evidence.best_quality:
+        if good < self._settings.about_as_good * evidence.best_quality:
             return False
-        rested_s = (shot.track.last_t_ns - evidence.last_shot_t_ns) / 1e9
-        interesting = evidence.similarity >= self._of_interest and rested_s >= self._settings.pause_s
-        return interesting or (evidence.shots < self._settings.usual_shots and rested_s >= self._settings.usual_pause_s)
+        rested_s = (track.last_t_ns - evidence.last_shot_t_ns) / 1e9
+        if rested_s >= self._settings.pause_s and self._worth_another(evidence):
+            return True
+        return evidence.shots < self._settings.usual_shots and rested_s >= self._settings.usual_pause_s

@@ -1,6 +1,6 @@
 """The match process: cameras in, events out through one socket. Knows how the rooms are put together and when to stop.
 
-Order matters: the wall goes up before anything is opened, and the networks prove themselves before anyone is looked at.
+Order matters: the wall stands before this is imported, and the networks prove themselves before anyone is looked at.
 A dead thread ends the process; its supervisor starts it again.
 """
 
@@ -27,7 +27,7 @@ from firmware.match.pipeline import Pipeline, find_faces
 from firmware.match.portraits import enrol
 from firmware.match.report import Reporter
 from firmware.match.settings import MatchFile
-from firmware.match.wall import WALLED, raise_wall
+from firmware.match.wall import WALLED
 from firmware.match.watchlist import Watchlist
 from firmware.wire import Status
 from models.detector import Detector
@@ -51,15 +51,21 @@ class Parts:
     slots: Slots
 
 
-def serve(file: MatchFile, board: Board, log: Log, stop: threading.Event) -> int:
+def serve(file: MatchFile, board: Board, wall: str, log: Log, stop: threading.Event) -> int:
     """Look until every camera has ended or ``stop`` is set; returns the exit code.
+
+    Args:
+        file: the configuration.
+        board: opens the cameras.
+        wall: what :func:`firmware.match.wall.raise_wall` achieved.
+        log: the process's log.
+        stop: ends the run.
 
     Raises:
         ModelError: a network is not here or not right.
         WatchlistError: no portrait is fit.
     """
     sys.setswitchinterval(0.0005)
-    wall = raise_wall()
     (log.info if wall == WALLED else log.alarm)("wall", wall=wall)
     parts = _prepare(file, log)
     status = functools.partial(_status, parts, wall)
@@ -88,10 +94,10 @@ def serve(file: MatchFile, board: Board, log: Log, stop: threading.Event) -> int
 
 def _prepare(file: MatchFile, log: Log) -> Parts:
     vision = open_vision()
-    enrolment = enrol(file.match.portraits, vision.detector, vision.embedder)
+    enrolment = enrol(file.match.portraits, vision)
     for refusal in enrolment.refusals:
         log.alarm("portrait refused", file=refusal.file, reason=refusal.reason)
-    pipeline = Pipeline(vision.embedder, enrolment.watchlist, file.match.pipeline())
+    pipeline = Pipeline(vision, enrolment.watchlist, file.match.pipeline())
     return Parts(vision, enrolment.watchlist, pipeline, Slots(tuple(camera.name for camera in file.match.cameras)))
 
 
@@ -113,6 +119,7 @@ def _look(parts: Parts, outbound: Outbound, reporter: Reporter, stop: threading.
             parts.pipeline.expire(time.monotonic_ns())
             continue
         frame, faces = seen
+        parts.pipeline.expire(frame.t_ns)  # a lost camera's tracks end by the frames of the others
         for match in parts.pipeline.step(frame, faces):
             event = reporter.event(match, frame)
             outbound.offer(event)

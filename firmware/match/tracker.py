@@ -26,6 +26,7 @@ class TrackerSettings:
     min_overlap_unconfident: float = 0.4
     max_gap_s: float = 0.6
     velocity_gain: float = 0.4
+    smooth_overlap: float = 0.5
     entangled_overlap: float = 0.35
     free_overlap: float = 0.02
 
@@ -44,6 +45,7 @@ class Track:
         sightings: frames in which it was seen.
         evidence: its templates and what they resembled.
         entangled: its box overlaps another track's, so the tracker may be about to mistake one for the other.
+        jumped: its last box was not where it was expected.
     """
 
     id: int
@@ -56,6 +58,7 @@ class Track:
     sightings: int = 1
     evidence: Evidence = field(default_factory=Evidence)
     entangled: bool = False
+    jumped: bool = False
     _velocity_px_s: F32 = field(default_factory=lambda: np.zeros(4, np.float32))
 
     def predicted(self, t_ns: int) -> F32:
@@ -80,12 +83,13 @@ class Tracks:
     Attributes:
         seen: those seen in it.
         ended: those that ended; their templates must go.
-        untangled: those seen that have just come free of another: they may have changed faces with it.
+        doubtful: those seen that may have taken over another face: they have just come free of another track, or the
+            box is not where it was expected.
     """
 
     seen: list[Track]
     ended: list[Track]
-    untangled: list[Track]
+    doubtful: list[Track]
 
 
 class Tracker:
@@ -107,7 +111,8 @@ class Tracker:
         left = self._associate(free, faces, confident, t_ns, self._settings.min_overlap, seen)
         self._associate(free, faces, unconfident, t_ns, self._settings.min_overlap_unconfident, seen)
         seen.extend(self._start(faces, index, t_ns) for index in left)
-        return Tracks(seen, ended, self._untangle(seen, t_ns))
+        doubtful = [track for track in seen if track.jumped]
+        return Tracks(seen, ended, doubtful + [track for track in self._untangle(seen, t_ns) if not track.jumped])
 
     def expire(self, t_ns: int) -> list[Track]:
         """End the tracks that were not seen for ``max_gap_s``; also called when a camera brings no frames."""
@@ -141,6 +146,7 @@ class Tracker:
             taken_faces.add(column)
             index = indices[column]
             gain = self._settings.velocity_gain
+            free[row].jumped = bool(overlap[row, column] < self._settings.smooth_overlap)
             free[row].see(faces.boxes[index], faces.landmarks[index], float(faces.scores[index]), t_ns, gain)
             seen.append(free[row])
         free[:] = [track for row, track in enumerate(free) if row not in taken_tracks]

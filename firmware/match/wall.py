@@ -11,6 +11,7 @@ import ctypes
 import os
 import resource
 import socket
+from pathlib import Path
 
 _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWNET = 0x40000000
@@ -24,6 +25,7 @@ WALLED = "no network: own network namespace"
 
 def raise_wall() -> str:
     """Enter the wall as far as this system allows; returns what was achieved, in words for ``Status.wall``."""
+    threads = len(list(Path("/proc/self/task").iterdir()))
     libc = ctypes.CDLL(None, use_errno=True)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
@@ -34,6 +36,8 @@ def raise_wall() -> str:
     else:
         reason = os.strerror(ctypes.get_errno())
         return f"NETWORK REACHABLE: this system forbids an own network namespace ({reason})"
+    if threads > 1:
+        return f"NETWORK REACHABLE: {threads - 1} threads were started before the wall"
     return WALLED if not reachable() else "NETWORK REACHABLE: an own network namespace still has a route"
 
 

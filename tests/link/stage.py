@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import resource
 import signal
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,18 @@ class Broker:
 
     def die(self) -> None:
         self._broker.__exit__(None, None, None)
+
+
+@contextlib.contextmanager
+def broker_to_be() -> Iterator[Broker]:
+    """A broker that is not there yet; gone at the end."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    broker = Broker(port)
+    try:
+        yield broker
+    finally:
+        broker.die()
 
 
 class Link:

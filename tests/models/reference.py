@@ -15,8 +15,9 @@ import numpy.typing as npt
 import onnxruntime
 from PIL import Image, ImageDraw, ImageFilter
 
-FILES = Path("models/files")
-GOLDEN = Path("models/golden")
+ROOT = Path(__file__).resolve().parents[2]
+FILES = ROOT / "models/files"
+GOLDEN = ROOT / "models/golden"
 SIZE = (640, 360)
 Colour = tuple[int, int, int]
 

@@ -1,24 +1,35 @@
-"""Fixtures of the link stories; what they stand for is in ``stage``."""
+"""Fixtures of more than one room: broker and link process (see ``link.stage``), networks, the demo's files."""
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.link.stage import Broker, ControlRoom, Link, Match
+from firmware.demo_files import DemoFiles, make_files
+from models.vision import Vision, open_vision
+from tests.link.stage import Broker, ControlRoom, Link, Match, broker_to_be
+from tests.source import ROOT
+
+
+@pytest.fixture(scope="session")
+def vision() -> Vision:
+    """The real networks."""
+    return open_vision()
+
+
+@pytest.fixture(scope="session")
+def demo_files(tmp_path_factory: pytest.TempPathFactory) -> DemoFiles:
+    """The demo's real videos, and its list with the man on it."""
+    return make_files(tmp_path_factory.mktemp("demo"), ROOT / "var/assets")
 
 
 @pytest.fixture
 def absent_broker() -> Iterator[Broker]:
     """A broker that is not there yet."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    broker = Broker(port)
-    yield broker
-    broker.die()
+    with broker_to_be() as broker:
+        yield broker
 
 
 @pytest.fixture

@@ -1,0 +1,212 @@
+"""The host's camera: what it opens and refuses, how it loses a file, when it stamps, and how it shrinks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from board.camera import CameraError, Frame, Gap
+from board.camera_host import HostCamera
+from board.picture import ArrayPicture, Pixels
+from tests.board.stage import Film, LateClock, cut, grain, write, write_sound
+from tests.contract.camera_contract import read_frames, scene
+
+SIZE = (320, 240)
+H264 = Film("libx264", keyframe_every="15")
+
+
+def _open(path: Path) -> HostCamera:
+    return HostCamera("front", f"file://{path}", paced=False)
+
+
+def _first(path: Path) -> Frame:
+    frame = _open(path).read()
+    assert isinstance(frame, Frame)
+    return frame
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """Forty frames."""
+    return write(tmp_path / "clip.mp4", [grain(*SIZE, seed) for seed in range(40)])
+
+
+def test_a_whole_file_is_read_to_its_end(clip: Path) -> None:
+    camera = _open(clip)
+    frames, gap = read_frames(camera)
+    assert (len(frames), gap) == (40, Gap.ENDED)
+    assert camera.progress == (40, 40)
+    assert camera.fps == 25.0
+    assert camera.uri == f"file://{clip}"
+
+
+def test_frames_that_depend_on_later_ones_come_in_order_and_all(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "b.mp4", [grain(*SIZE, seed) for seed in range(30)], Film(codec="libx264", keyframe_every="15")
+    )
+    frames, gap = read_frames(_open(path))
+    assert (len(frames), gap) == (30, Gap.ENDED)
+    assert [frame.t_ns for frame in frames] == [seq * 40_000_000 for seq in range(30)]
+
+
+def test_a_truncated_file_is_lost_and_says_after_how_many(clip: Path) -> None:
+    camera = _open(cut(clip, 0.5))
+    frames, gap = read_frames(camera)
+    assert gap is Gap.LOST
+    assert 10 <= len(frames) < 30
+    assert camera.progress == (len(frames), 40)
+
+
+def test_a_file_that_is_cut_while_it_is_read_is_lost(tmp_path: Path) -> None:
+    path = write(tmp_path / "long.mp4", [grain(640, 480, seed) for seed in range(40)])
+    camera = _open(path)
+    assert isinstance(camera.read(), Frame)
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size // 2)
+    frames, gap = read_frames(camera)
+    assert gap is Gap.LOST
+    assert 1 <= camera.progress[0] == len(frames) + 1 < 40
+    assert camera.progress[1] == 40
+
+
+def test_a_file_that_is_overwritten_within_is_lost_for_good(tmp_path: Path) -> None:
+    path = write(tmp_path / "clip.mkv", [grain(*SIZE, seed) for seed in range(40)], H264)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2] + bytes(len(data) // 2))
+    camera = _open(path)
+    frames, gap = read_frames(camera)
+    assert gap is Gap.LOST
+    assert camera.progress == (len(frames), 0)
+    assert {camera.read() for _ in range(3)} == {Gap.LOST}
+
+
+def test_a_file_that_declares_no_length_ends_where_it_ends(tmp_path: Path) -> None:
+    camera = _open(cut(write(tmp_path / "clip.mkv", [grain(*SIZE, seed) for seed in range(40)]), 0.5))
+    frames, gap = read_frames(camera)
+    assert gap is Gap.ENDED
+    assert camera.progress == (len(frames), 0)
+
+
+@pytest.mark.parametrize(
+    ("uri", "complaint"),
+    [
+        ("rtsp://10.0.0.1/stream", r"rtsp://10\.0\.0\.1/stream: expected file://PATH or v4l2://DEVICE"),
+        ("http://127.0.0.1/clip.mp4", "expected file://PATH"),
+        ("clip.mp4", "clip.mp4: expected file://PATH or v4l2://DEVICE"),
+        ("file://", "file://: expected file://PATH"),
+        ("", ": expected file://PATH"),
+        ("v4l2:///dev/no-such-camera", "v4l2:///dev/no-such-camera: cannot be opened as video: No such file"),
+        ("v4l2:///dev/null", "v4l2:///dev/null: cannot be opened as video"),
+        ("file:///no/such/clip.mp4", "file:///no/such/clip.mp4: cannot be opened as video: No such file"),
+        ("file:///tmp", "file:///tmp: cannot be opened as video"),
+        ("file:///dev/null", "file:///dev/null: cannot be opened as video"),
+    ],
+)
+def test_a_source_that_cannot_work_is_refused_by_name(uri: str, complaint: str) -> None:
+    with pytest.raises(CameraError, match=complaint):
+        HostCamera("front", uri)
+
+
+@pytest.mark.parametrize("data", [b"", b"this is no video\n" * 100, bytes(5000)])
+def test_a_file_that_is_no_video_is_refused(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "clip.mp4").write_bytes(data)
+    with pytest.raises(CameraError, match=r"clip\.mp4: cannot be opened as video"):
+        _open(tmp_path / "clip.mp4")
+
+
+def test_a_file_with_sound_only_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CameraError, match=r"sound\.wav: holds no video stream"):
+        _open(write_sound(tmp_path / "sound.wav"))
+
+
+def test_a_file_without_its_index_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "index-last.mov"  # written without faststart
+    write(path, [grain(*SIZE, seed) for seed in range(10)])
+    with pytest.raises(CameraError, match=r"index-last\.mov: cannot be opened as video"):
+        _open(cut(path, 0.5))
+
+
+def test_a_codec_that_nobody_knows_is_refused(clip: Path) -> None:
+    clip.write_bytes(clip.read_bytes().replace(b"mp4v", b"zzzz").replace(b"esds", b"zzzz"))
+    with pytest.raises(CameraError, match=r"clip\.mp4: no decoder for its video"):
+        _open(clip)
+
+
+def test_a_file_uri_never_reaches_the_network(clip: Path, tmp_path: Path) -> None:
+    with pytest.raises(CameraError, match="No such file or directory"):
+        HostCamera("front", "file://http://127.0.0.1:9/clip.mp4")
+    clip.rename(tmp_path / "http:clip.mp4")
+    assert isinstance(_open(tmp_path / "http:clip.mp4").read(), Frame)
+
+
+def test_a_relative_path_is_taken_from_here(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(clip.parent)
+    assert isinstance(HostCamera("front", "file://clip.mp4", paced=False).read(), Frame)
+
+
+def test_an_unpaced_file_has_its_own_time_and_asks_no_clock(clip: Path) -> None:
+    clock = LateClock(5)
+    camera = HostCamera("front", f"file://{clip}", clock, paced=False)
+    frames, _ = read_frames(camera)
+    assert [frame.t_ns for frame in frames] == [seq * 40_000_000 for seq in range(40)]
+    assert clock.readings == []
+
+
+def test_a_paced_file_keeps_its_intervals_from_the_first_reading_on(clip: Path) -> None:
+    clock = LateClock(7_000_000_000)
+    frames, _ = read_frames(HostCamera("front", f"file://{clip}", clock, paced=True))
+    first = clock.readings[0]
+    assert [frame.t_ns for frame in frames] == [first + seq * 40_000_000 for seq in range(40)]
+
+
+def test_two_replays_are_alike(clip: Path) -> None:
+    one, other = read_frames(_open(clip))[0], read_frames(_open(clip))[0]
+    assert [frame.t_ns for frame in one] == [frame.t_ns for frame in other]
+    for a, b in zip(one[::13], other[::13], strict=True):
+        np.testing.assert_array_equal(a.picture.rgb(), b.picture.rgb())
+
+
+def _averaged(picture: Pixels, by: int) -> Pixels:
+    height, width = picture.shape[0] // by, picture.shape[1] // by
+    return np.asarray(picture.reshape(height, by, width, by, 3).mean((1, 3)).round(), np.uint8)
+
+
+@pytest.mark.parametrize("by", [2, 4, 5])
+@pytest.mark.parametrize(
+    "film",
+    [
+        pytest.param(Film(), id="yuv420p"),
+        pytest.param(Film("mjpeg", "yuvj422p"), id="full range, as webcams give it"),
+        pytest.param(Film("ffv1", "bgr0"), id="rgb"),
+        pytest.param(Film("ffv1", "gray"), id="grey"),
+    ],
+)
+def test_fitted_is_the_area_average_of_the_whole(tmp_path: Path, film: Film, by: int) -> None:
+    picture = _first(write(tmp_path / "clip.mkv", [_smooth(640, 480)], film)).picture
+    wanted = _averaged(picture.rgb(), by)
+    difference = np.abs(picture.fitted(640 // by, 480 // by).astype(int) - wanted)
+    assert float(difference.mean()) < 2
+    assert int(difference.max()) <= 12
+
+
+def _smooth(width: int, height: int) -> Pixels:
+    y, x = np.mgrid[:height, :width]
+    waves = [np.sin(x / 80), np.cos(y / 60), np.sin((x + y) / 100)]
+    return np.asarray(128 + 90 * np.stack(waves, 2), np.uint8)
+
+
+@pytest.mark.parametrize("size", [(178, 146), (322, 182), (1278, 718), (50, 34)])
+def test_rows_of_any_width_lie_straight(tmp_path: Path, size: tuple[int, int]) -> None:
+    picture = _first(write(tmp_path / "clip.mkv", [scene(*size)], Film("ffv1", "bgr0"))).picture
+    np.testing.assert_array_equal(picture.rgb(), scene(*size))
+    small = picture.fitted(size[0] - 5, size[1] - 3)
+    wanted = ArrayPicture(scene(*size)).fitted(size[0] - 5, size[1] - 3)
+    assert small.shape == wanted.shape
+    assert float(np.abs(small.astype(int) - wanted).mean()) < 4
+
+
+def test_what_is_converted_once_is_not_converted_again(clip: Path) -> None:
+    picture = _first(clip).picture
+    assert picture.rgb() is picture.rgb()

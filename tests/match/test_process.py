@@ -1,0 +1,127 @@
+"""The match process as it runs in a van: behind its wall, with real networks and real pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from firmware.demo_files import ENTRY, DemoFiles
+from firmware.match.wall import WALLED
+from tests.film import drawn_walk, write_video
+from tests.link.stage import VAN, Broker, ControlRoom, Link, Listener, wait_until
+from tests.process import Process, write_config
+
+Start = Callable[..., Process]
+
+
+@pytest.fixture
+def start(tmp_path: Path, demo_files: DemoFiles) -> Iterator[Start]:
+    """Start the match process with these cameras and the demo's list."""
+    processes: list[Process] = []
+
+    def run(module: str = "firmware.match", **cameras: str) -> Process:
+        config = write_config(tmp_path, demo_files.portraits, cameras)
+        processes.append(Process(module, str(config)))
+        return processes[-1]
+
+    yield run
+    for process in processes:
+        process.end()
+
+
+def network_of(pid: int | str) -> set[str]:
+    """The network namespaces of a process's threads."""
+    return {str((thread / "ns/net").readlink()) for thread in Path(f"/proc/{pid}/task").iterdir()}
+
+
+def test_a_match_process_needs_neither_a_link_nor_a_file_and_its_event_arrives_later(
+    start: Start, demo_files: DemoFiles, link: Link, control_room: ControlRoom
+) -> None:
+    match = start(front=f"file://{demo_files.listed}")
+    match.write_nothing()
+    match.wait_for("possible match")
+    link.start()
+    wait_until(lambda: control_room.ids, "the event")
+    assert match.wait() == 0
+    assert [event.entry for event in control_room.events] == [ENTRY]
+    assert match.said("possible match")[0]["id"] == control_room.ids[0]
+    assert match.said("events lost with this process") == []
+    ended = match.said("ended")[0]
+    assert ended["events"] == 1
+    assert ended["template_life_p99_s"] <= 1
+
+
+def test_every_thread_of_it_is_behind_the_wall_and_the_control_room_can_read_so(
+    start: Start, broker: Broker, link: Link, demo_files: DemoFiles
+) -> None:
+    link.start()
+    with Listener(broker.port, f"lfr/v1/{VAN}/state") as listener:
+        match = start(front=f"file://{demo_files.passers_by}")
+        wait_until(lambda: listener.heard and listener.last().get("frames", 0) > 0, "its status")
+        state = listener.last()
+        skip_unless_walled(state["wall"])
+        assert network_of(match.pid).isdisjoint(network_of("self"))
+        assert (state["wall"], state["alarms"], state["cameras"]) == (WALLED, [], {"front": "seeing"})
+        assert match.stop() == 0
+
+
+def skip_unless_walled(words: str) -> None:
+    if words.startswith("NETWORK REACHABLE: this system forbids"):
+        pytest.skip(words)
+
+
+def test_a_camera_that_is_plugged_in_later_is_seen_and_the_other_meanwhile(
+    start: Start, broker: Broker, link: Link, demo_files: DemoFiles, tmp_path: Path
+) -> None:
+    link.start()
+    late = tmp_path / "late.mp4"
+    with Listener(broker.port, f"lfr/v1/{VAN}/state") as listener:
+        match = start(front=f"file://{demo_files.passers_by}", rear=f"file://{late}")
+        wait_until(
+            lambda: listener.heard and "lost: " in listener.last().get("cameras", {}).get("rear", ""), "its loss"
+        )
+        assert match.wait_for("camera lost")["camera"] == "rear"
+        write_video(tmp_path / "making.mp4", drawn_walk(100)).rename(late)
+        wait_until(lambda: listener.last()["cameras"]["rear"] == "seeing", "its return")
+        assert match.stop() == 0
+    assert match.said("ended")[0]["template_life_p99_s"] <= 1
+
+
+def test_a_dead_capture_thread_ends_the_process(start: Start) -> None:
+    match = start("tests.match.scripted_van", front="file://any")
+    assert match.wait() == 1
+    assert "KeyError: 3" in match.errors
+
+
+@pytest.mark.slow  # it gives link ten seconds
+def test_events_that_link_never_took_are_said_aloud_and_the_process_has_failed(
+    start: Start, demo_files: DemoFiles
+) -> None:
+    match = start(front=f"file://{demo_files.listed}")
+    match.wait_for("possible match")
+    assert match.stop() == 1
+    (alarm,) = match.said("events lost with this process")
+    assert (alarm["kind"], alarm["events"]) == ("alarm", 1)
+
+
+def test_a_list_without_a_fit_portrait_is_a_clear_failure(tmp_path: Path) -> None:
+    (tmp_path / "portraits").mkdir()
+    (tmp_path / "portraits/entry.jpg").write_bytes(b"")
+    config = write_config(tmp_path, tmp_path / "portraits", {"front": "file://any"})
+    match = Process("firmware.match", str(config))
+    assert match.wait() == 1
+    match.end()
+    assert "entry.jpg: cannot be read" in match.said("cannot match")[0]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [((), "usage: python -m firmware.match"), (("nowhere.toml",), "nowhere.toml: No such file")],
+)
+def test_a_process_that_was_not_configured_says_so(arguments: tuple[str, ...], complaint: str) -> None:
+    match = Process("firmware.match", *arguments)
+    assert match.wait() == 2
+    match.end()
+    assert complaint in match.errors
