@@ -15,10 +15,11 @@ import msgspec
 
 from board.camera import Frame, Gap
 from board.camera_host import HostCamera
-from board.picture import fitted_size
+from board.picture import Pixels
 from firmware.match.ahead import ahead
 from firmware.match.decision import PossibleMatch
-from firmware.match.pipeline import Pipeline, PipelineSettings, find_faces
+from firmware.match.finder import Finder
+from firmware.match.pipeline import Pipeline, PipelineSettings
 from firmware.match.portraits import Refusal, enrol
 from firmware.match.watchlist import Watchlist
 from firmware.memory import peak_rss_mb
@@ -115,11 +116,12 @@ def replay(
     sys.setswitchinterval(0.0005)  # three threads share the lock for well under a millisecond at a time
     camera = HostCamera(CAMERA, source, paced=False)
     pipeline = Pipeline(prepared.vision, prepared.watchlist, settings)
+    finder = Finder(prepared.vision.detector.canvas_px, detector_for)
     times_ns: list[int] = []
     matches: list[PossibleMatch] = []
     wall, cpu = time.perf_counter(), time.process_time()
     try:
-        for frame, faces in ahead(_detected(camera, prepared.vision), _DEPTH, "detect"):
+        for frame, faces in ahead(_detected(camera, finder), _DEPTH, "detect"):
             times_ns.append(frame.t_ns)
             matches += pipeline.step(frame, faces)
             progress("replay", len(times_ns), camera.progress[1])
@@ -138,14 +140,14 @@ def _frames(camera: HostCamera) -> Iterator[Frame]:
         raise ReplayError(f"{camera.uri}: cut off or unreadable after {done} of {declared} frames")
 
 
-def _detected(camera: HostCamera, vision: Vision) -> Iterator[tuple[Frame, Faces]]:
-    detector = None
-    for frame in ahead(_frames(camera), _DEPTH, "decode"):
-        if detector is None:
-            size = (frame.picture.width_px, frame.picture.height_px)
-            width, height = fitted_size(size, vision.detector.canvas_px)
-            detector = detector_for(height, width)
-        yield frame, find_faces(detector, frame)
+def _small(camera: HostCamera, finder: Finder) -> Iterator[tuple[Frame, Pixels]]:
+    for frame in _frames(camera):
+        yield frame, finder.shrink(frame)
+
+
+def _detected(camera: HostCamera, finder: Finder) -> Iterator[tuple[Frame, Faces]]:
+    for frame, small in ahead(_small(camera, finder), _DEPTH, "decode"):
+        yield frame, finder.find(frame, small)
 
 
 def _events(matches: list[PossibleMatch], times_ns: list[int]) -> list[Event]:

@@ -23,7 +23,7 @@ from PIL import Image
 
 from board.picture import Pixels
 from firmware.demo_files import ENTRY, DemoFiles
-from firmware.match.pipeline import find_faces
+from firmware.match.finder import Finder
 from firmware.wire import MatchEvent, decode_event
 from models.align import chips
 from models.faces import F32
@@ -81,12 +81,12 @@ def given(tmp_path_factory: pytest.TempPathFactory, demo_files: DemoFiles, visio
     portraits.mkdir()
     (portraits / f"{ENTRY}.png").write_bytes((demo_files.portraits / f"{ENTRY}.png").read_bytes())
     shown = frames(video)[::25]
-    detector = detector_for(HEIGHT_PX * 640 // WIDTH_PX, 640)
+    finder = Finder(vision.detector.canvas_px, detector_for)
     runs: set[bytes] = set()
     templates: list[F32] = []
     listed = [look(np.array(Image.open(portraits / f"{ENTRY}.png").convert("RGB")), vision)[1]]
     for frame in shown:
-        faces = find_faces(detector, frame)
+        faces = finder.find(frame, finder.shrink(frame))
         picture = frame.picture.rgb()
         order = np.argsort(faces.boxes[:, 0])
         assert len(order) == 2

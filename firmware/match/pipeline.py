@@ -21,7 +21,6 @@ from firmware.match.sharpness import sharpness
 from firmware.match.tracker import Track, Tracker, TrackerSettings
 from firmware.match.watchlist import Watchlist
 from models.align import chips
-from models.detector import Detector
 from models.faces import F32, Embeddings, Faces
 from models.vision import Vision
 
@@ -49,12 +48,6 @@ class Counters:
     faces: int = 0
     embeddings: int = 0
     events: int = 0
-
-
-def find_faces(detector: Detector, frame: Frame) -> Faces:
-    """The faces of a frame, in pixels of the whole picture; the detector is given the smallest picture that serves."""
-    small = frame.picture.fitted(*detector.canvas_px)
-    return detector.detect(small).scaled(frame.picture.width_px / small.shape[1])
 
 
 class Pipeline:

@@ -17,20 +17,19 @@ from datetime import datetime, timezone
 
 from board.board import Board
 from board.camera import Frame
-from board.picture import fitted_size
 from firmware.log import Log
 from firmware.match import capture
 from firmware.match.ahead import ahead
 from firmware.match.capture import Slots
+from firmware.match.finder import Finder
 from firmware.match.outbound import Outbound
-from firmware.match.pipeline import Pipeline, find_faces
+from firmware.match.pipeline import Pipeline
 from firmware.match.portraits import enrol
 from firmware.match.report import Reporter
 from firmware.match.settings import MatchFile
 from firmware.match.wall import WALLED
 from firmware.match.watchlist import Watchlist
 from firmware.wire import Status
-from models.detector import Detector
 from models.faces import Faces
 from models.vision import Vision, detector_for, open_vision
 
@@ -128,7 +127,7 @@ def _look(parts: Parts, outbound: Outbound, reporter: Reporter, stop: threading.
 
 def _detected(parts: Parts, outbound: Outbound, stop: threading.Event) -> Iterator[tuple[Frame, Faces] | None]:
     """Newest frames with their faces; None when time passed without one, or when nothing may be looked at."""
-    detectors: dict[tuple[int, int], Detector] = {}
+    finder = Finder(parts.vision.detector.canvas_px, detector_for)
     while not stop.is_set():
         try:
             frame = parts.slots.take(_TICK_S)
@@ -137,11 +136,7 @@ def _detected(parts: Parts, outbound: Outbound, stop: threading.Event) -> Iterat
         if frame is None or outbound.full:
             yield None
             continue
-        size = (frame.picture.width_px, frame.picture.height_px)
-        if size not in detectors:
-            width, height = fitted_size(size, parts.vision.detector.canvas_px)
-            detectors[size] = detector_for(height, width)
-        yield frame, find_faces(detectors[size], frame)
+        yield frame, finder.find(frame, finder.shrink(frame))
 
 
 def _status(parts: Parts, wall: str, mode: str, alarms: tuple[str, ...]) -> Status:
