@@ -40,7 +40,7 @@ class SelectionSettings:
     poor_quality: float = 0.2
     patience_s: float = 1.0
     full_eye_distance_px: float = 44.0
-    clearly_better: float = 1.4
+    clearly_better: float = 1.25
     about_as_good: float = 0.8
     max_shots: int = 10
     max_idle_shots: int = 4
