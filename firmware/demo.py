@@ -5,8 +5,11 @@ Knows how to set the stage and what to show; the appliance that runs is the real
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import socket
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,7 +55,10 @@ class _Audience:
 
     def __call__(self, event: MatchEvent) -> None:
         self.events.append(event)
-        self.console.print(f"  [bold]subscriber[/]  {line(event)}", highlight=False)
+        first, *rest = line(event).split("  ")
+        _say(self.console, f"  [bold]subscriber: {first}[/]")
+        for part in rest:
+            _say(self.console, f"      {part}")
 
 
 def run_demo(folder: Path, assets: Path, port: int, console: Console) -> list[Path]:
@@ -62,24 +68,39 @@ def run_demo(folder: Path, assets: Path, port: int, console: Console) -> list[Pa
         DemoError: no possible match arrived, or something that is needed is not there.
     """
     folder = folder.resolve()
-    console.print("[bold]Kerbside[/]: a listed man on a phone, and passers-by on bicycles. Both are real videos.")
+    _say(console, "[bold]Kerbside[/]: a listed man on a phone, and passers-by on bicycles; real videos.")
     files = make_files(folder, assets)
-    console.print(f"  the list: 3 entries in {files.portraits} (one man, two drawings)", highlight=False)
+    _say(console, f"  the list: 3 entries in {files.portraits}")
+    _say(console, "  (the man's portrait is a late frame of his own clip; the other two are drawn)")
     audience = _Audience(console)
-    with EmbeddedBroker(port or _free_port()) as broker:
-        console.print(f"  broker on 127.0.0.1:{broker.port}; two cameras, 10 seconds of real time ...", highlight=False)
+    with _alone(folder), EmbeddedBroker(port or _free_port()) as broker:
+        _say(console, f"  broker on 127.0.0.1:{broker.port}; watching both for 10 s of real time ...")
         config = _write_config(folder, files, broker.port)
         end = _run(config, folder / "log.jsonl", broker.port, audience)
     cards = [_card(event, files, folder, console) for event in audience.events]
-    console.print(
-        f"  {end.frames} frames, {end.faces} faces seen, {end.tracks} tracks, {end.embeddings} embeddings, "
-        f"{end.events} events, {end.dropped} frames dropped\n  {end.templates_wiped} templates of faces overwritten, "
-        f"99 % within {end.template_life_p99_s:.2f} s of the last sighting; no frame was written anywhere",
-        highlight=False,
-    )
+    life_s = max(end.template_life_p99_s, 0.01)
+    _say(console, f"  {end.frames} frames ({end.dropped} more dropped), {end.faces} faces seen, {end.tracks} tracks")
+    _say(console, f"  embeddings: {end.embeddings}   events: {end.events}")
+    _say(console, f"  templates overwritten: {end.templates_wiped}, 99 % within {life_s:.2f} s of the last sighting")
+    _say(console, "  no frame was written anywhere")
     if not cards:
         raise DemoError(f"no possible match arrived; see {folder / 'log.jsonl'}")
     return cards
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, highlight=False, soft_wrap=True)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One demo at a time in a folder: two would share its socket and its outbox."""
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DemoError(f"a demo is running in {folder} already; --folder names another") from error
+        yield
 
 
 def _run(config: Path, log: Path, port: int, audience: _Audience) -> _End:
@@ -142,7 +163,7 @@ broker_port = {port}
 
 def _card(event: MatchEvent, files: DemoFiles, folder: Path, console: Console) -> Path:
     card = draw_card(event, files.portraits / f"{event.entry}.png", folder / "alerts" / f"{event.id}.png")
-    console.print(f"  alert card: {card}", highlight=False)
+    _say(console, f"  alert card: {card}")
     return card
 
 

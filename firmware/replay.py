@@ -28,6 +28,8 @@ from models.vision import Vision, detector_for, open_vision
 
 CAMERA = "replay"
 _DEPTH = 6
+_DEPTH_PX = 8_000_000
+"""Most frames, and most pixels, that each of the two threads may be ahead: bounds memory for large pictures."""
 Progress = Callable[[str, int, int], None]
 
 
@@ -121,7 +123,7 @@ def replay(
     matches: list[PossibleMatch] = []
     wall, cpu = time.perf_counter(), time.process_time()
     try:
-        for frame, faces in ahead(_detected(camera, finder), _DEPTH, "detect"):
+        for frame, faces in ahead(_detected(camera, finder), _depth(camera), "detect"):
             times_ns.append(frame.t_ns)
             matches += pipeline.step(frame, faces)
             progress("replay", len(times_ns), camera.progress[1])
@@ -137,7 +139,13 @@ def _frames(camera: HostCamera) -> Iterator[Frame]:
         yield got
     done, declared = camera.progress
     if got is not Gap.ENDED:
-        raise ReplayError(f"{camera.uri}: cut off or unreadable after {done} of {declared} frames")
+        of = f" of {declared}" if declared else ""
+        raise ReplayError(f"{camera.uri}: cut off or unreadable after {done}{of} frames")
+
+
+def _depth(camera: HostCamera) -> int:
+    width_px, height_px = camera.size_px
+    return max(1, min(_DEPTH, _DEPTH_PX // max(1, width_px * height_px)))
 
 
 def _small(camera: HostCamera, finder: Finder) -> Iterator[tuple[Frame, Pixels]]:
@@ -146,7 +154,7 @@ def _small(camera: HostCamera, finder: Finder) -> Iterator[tuple[Frame, Pixels]]
 
 
 def _detected(camera: HostCamera, finder: Finder) -> Iterator[tuple[Frame, Faces]]:
-    for frame, small in ahead(_small(camera, finder), _DEPTH, "decode"):
+    for frame, small in ahead(_small(camera, finder), _depth(camera), "decode"):
         yield frame, finder.find(frame, small)
 
 
@@ -173,7 +181,7 @@ def _summary(pipeline: Pipeline, prepared: Prepared, settings: PipelineSettings,
         fps=round(counters.frames / wall, 2),
         peak_rss_mb=round(peak_rss_mb(), 1),
         faces=counters.faces,
-        tracks=pipeline.tracks_started,
+        tracks=pipeline.counters.tracks,
         embeddings=counters.embeddings,
         template_life_p99_s=round(pipeline.store.life_p99_s(), 3),
         templates_wiped=pipeline.store.wiped,

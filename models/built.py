@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from models.manifest import ModelError, Net, check_hash
+from models.manifest import ModelError, Net, sha256_of
 
 FILES = Path(__file__).with_name("files")
 """Where built graphs lie; not under version control."""
@@ -30,6 +30,13 @@ def built_file(net: Net, files: Path = FILES, use: str = "") -> tuple[Path, str]
         hashes = msgspec.json.decode((files / BUILT).read_bytes(), type=dict[str, str])
         data = path.read_bytes()
     except (OSError, msgspec.MsgspecError) as error:
-        raise ModelError(f"{path}: {error}; run './flash.sh setup'") from error
-    check_hash(str(path), data, hashes.get(path.name, "nothing: it was never built"))
-    return path, hashes[path.name]
+        raise ModelError(f"{path}: {error}; {_way_out(files)}") from error
+    actual, built = sha256_of(data), hashes.get(path.name, "nothing: it was never built")
+    if actual != built:
+        raise ModelError(f"{path}: sha256 is {actual}, {BUILT} says {built}; {_way_out(files)}")
+    return path, actual
+
+
+def _way_out(files: Path) -> str:
+    """What mends it. ``flash.sh setup`` sees what is missing or empty; what is spoilt must be out of its way."""
+    return f"{f'delete {files} and ' if (files / BUILT).exists() else ''}run './flash.sh setup'"

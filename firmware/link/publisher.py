@@ -1,6 +1,6 @@
 """Bring every outbox row to the broker at least once, and keep the van's presence, state and counters there up to date.
 
-Knows order, window, back-off and what counts as delivered; refuses to know paho, sockets and what an event says.
+Knows order, window and what counts as delivered; refuses to know paho, sockets and what an event says.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ import threading
 import time
 
 from firmware.link.connection import Acked, Address, Connected, Connection, Inbox, Lost, Message, Unavailable
-from firmware.link.outbox import Outbox, OutboxError
+from firmware.link.outbox import Outbox, OutboxError, Pending
+from firmware.link.patience import RETRY_MAX_S, Backoff, Hold
 from firmware.link.topics import OFFLINE, Counters, Topics, health_payload, state_payload
 from firmware.log import Log
 from firmware.wire import Status
 
 WINDOW = 16
 TICK_S = 5.0
-RETRY_MIN_S = 0.5
-RETRY_MAX_S = 30.0
+UNHEARD_MAX_S = 4.0  # an alert is of use for a minute, and a subscriber may come back at any time
 CONNACK_TIMEOUT_S = 5.0
 GOODBYE_S = 1.0
 REFUSED_MAX = 256
@@ -31,22 +31,6 @@ def counts_as_delivered(ack: Acked) -> bool:
     Until then a broker's PUBACK decides. One that says that nobody subscribed has kept nothing, so it does not count.
     """
     return ack.code < _REFUSED and ack.code != _NOBODY_SUBSCRIBED
-
-
-class Backoff:
-    """Seconds to wait before the next attempt: doubling from ``RETRY_MIN_S`` to ``RETRY_MAX_S``."""
-
-    def __init__(self) -> None:
-        self._next_s = RETRY_MIN_S
-
-    def reset(self) -> None:
-        """The last attempt worked."""
-        self._next_s = RETRY_MIN_S
-
-    def grow(self) -> float:
-        """The last attempt failed; returns how long to wait now."""
-        wait_s, self._next_s = self._next_s, min(RETRY_MAX_S, 2 * self._next_s)
-        return wait_s
 
 
 class Publisher:
@@ -70,7 +54,8 @@ class Publisher:
         self._stopping = threading.Event()
         self._leave_by = float("inf")
         self._reconnects = Backoff()
-        self._refusals = Backoff()
+        self._unheard = Hold(UNHEARD_MAX_S)  # nobody subscribed
+        self._declined = Hold(RETRY_MAX_S)  # refused for another reason
         self._unmarked: set[int] = set()  # delivered, but the disk refused to note it
         self._forget_connection()
 
@@ -104,9 +89,9 @@ class Publisher:
         """Back to knowing only the outbox: message ids, and what was said, belong to one connection."""
         self._inbox = Inbox()
         self._window = WINDOW
-        self._in_flight: dict[int, int] = {}  # message id -> row
-        self._refused: set[int] = set()
-        self._paused_until = 0.0
+        self._in_flight: dict[int, tuple[int, float]] = {}  # message id -> row, when it was sent
+        self._unheard.forget()
+        self._declined.forget()
         self._state_mid: int | None = None
         self._said_state = b""
         self._report_at = 0.0
@@ -149,8 +134,9 @@ class Publisher:
     def _wait_s(self) -> float:
         """How long nothing can become due."""
         now = time.monotonic()
-        due = [self._report_at, self._leave_by, *([self._paused_until] if self._paused_until > now else [])]
-        return min(due) - now
+        retries = (hold.next_due() for hold in (self._unheard, self._declined))
+        # A row that is due already waits for room in the window, so for an acknowledgement.
+        return min(self._report_at, self._leave_by, *(at for at in retries if at > now)) - now
 
     def _may_leave(self) -> bool:
         if not self._stopping.is_set():
@@ -159,18 +145,30 @@ class Publisher:
 
     def _fill_window(self, connection: Connection) -> None:
         room = self._window - len(self._in_flight)
-        if room <= 0 or time.monotonic() < self._paused_until:
+        if room <= 0:
             return
-        under_way = {*self._in_flight.values(), *self._unmarked}
-        rows = self._outbox.pending(room, under_way | self._refused)
-        if not rows or len(self._refused) > REFUSED_MAX:
-            # Refused rows wait until the others are through, so that one bad row cannot hold them all up.
-            self._refused.clear()
-            rows = self._outbox.pending(room, under_way)
-        for row in rows:
+        now = time.monotonic()
+        for row in self._next_rows(room, now):
             expiry_s = max(1, int(row.expires_in_s))
             mid = connection.publish(Message(self._topics.match, row.payload, expiry_s=expiry_s))
-            self._in_flight[mid] = row.seq
+            self._in_flight[mid] = row.seq, now
+
+    def _next_rows(self, room: int, now: float) -> list[Pending]:
+        """Rows never refused, at once, so that refused ones hold up nobody; then the refused ones that are due."""
+        under_way = {*self._unmarked, *(seq for seq, _ in self._in_flight.values())}
+        held = self._unheard.rows | self._declined.rows
+        # A broker that refused so many refuses everything: the rest of a long queue need not be sent to learn that.
+        rows = self._outbox.pending(room, under_way | held) if len(held) < REFUSED_MAX else []
+        due = self._unheard.due(now) | self._declined.due(now)
+        room -= len(rows)
+        if not due or not room:
+            return rows
+        again = self._outbox.pending(room, under_way | (held - due) | {row.seq for row in rows})
+        # Where not even the room was filled, what is due and was not found has expired.
+        tried = {row.seq for row in again} if len(again) == room else due
+        self._unheard.release(tried)
+        self._declined.release(tried)
+        return rows + again
 
     def _settle(self, ack: Acked) -> None:
         if ack.mid == self._state_mid:
@@ -178,21 +176,21 @@ class Publisher:
             if ack.code >= _REFUSED:
                 self._log.alarm("state_refused", reason=ack.reason)
             return
-        seq = self._in_flight.pop(ack.mid, None)
-        if seq is None:
+        if ack.mid not in self._in_flight:
             return  # paho tells of a QoS 0 message as soon as it is written
+        seq, sent = self._in_flight.pop(ack.mid)
         if counts_as_delivered(ack):
             self._counters.delivered += 1
             self._reconnects.reset()
-            self._refusals.reset()
+            self._unheard.reset()
+            self._declined.reset()
             self._unmarked.add(seq)
             self._mark_delivered()
             if not self._in_flight:
                 self._report_at = 0.0
         else:
-            wait_s = self._refusals.grow()
-            self._paused_until = time.monotonic() + wait_s
-            self._refused.add(seq)
+            hold = self._unheard if ack.code == _NOBODY_SUBSCRIBED else self._declined
+            wait_s = hold.refuse(seq, sent, time.monotonic())
             self._counters.refused += 1
             self._log.alarm("event_refused", row=seq, reason=ack.reason, code=ack.code, retry_s=wait_s)
 

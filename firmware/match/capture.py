@@ -45,6 +45,11 @@ class Slots:
             self.states[frame.camera] = "seeing"
             self._changed.notify()
 
+    def drop(self, frame: Frame) -> None:
+        """Count a frame that was taken and not looked at."""
+        with self._changed:
+            self.dropped[frame.camera] += 1
+
     def say(self, camera: str, state: str) -> bool:
         """Note a camera's state in words; True when it is news."""
         with self._changed:

@@ -1,6 +1,6 @@
 """The one picture that may leave: the matched face with a little around it, all of that made unrecognisable.
 
-Knows pixels; refuses to know who else is there. What lies outside the matched face's own box is reduced to coarse
+Knows pixels; refuses to know who else is there. What lies outside the ellipse of the matched face is reduced to coarse
 blocks whether or not a face was found in it, so a face that the detector missed is hidden too.
 """
 
@@ -9,29 +9,40 @@ from __future__ import annotations
 import io
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from board.picture import Pixels
 from models.faces import F32
 
 AROUND = 0.4
 """Context on each side, as a share of the box's longer side."""
+MARGIN = 0.1
+"""What is hidden around another face, as a share of its box's width."""
 LARGEST_PX = 256
 BLOCKS = 8
 """Blocks that the longer side of the context is reduced to: a face in it is at most three blocks wide."""
 
 
-def matched_face_jpeg(image: Pixels, box: F32) -> bytes:
-    """JPEG of at most 256 x 256 px around ``box`` (4,) px of ``image`` (H, W, 3) u8 RGB."""
+def matched_face_jpeg(image: Pixels, box: F32, beside: F32) -> bytes:
+    """JPEG of at most 256 x 256 px around a face.
+
+    Args:
+        image: (H, W, 3) u8 RGB.
+        box: (4,) px of the matched face; only the ellipse in it is shown as it is.
+        beside: (n, 4) px of the frame's other faces; where they reach into the ellipse they are hidden too.
+    """
     height, width = image.shape[:2]
     around = AROUND * float(max(box[2] - box[0], box[3] - box[1]))
     left, top, right, bottom = _inside(box + np.array([-around, -around, around, around]), width, height)
     context = Image.fromarray(image[top:bottom, left:right])
-    face = _inside(box, width, height)
-    picture = _unrecognisable(context)
-    picture.paste(
-        Image.fromarray(image[face[1] : face[3], face[0] : face[2]]), (max(0, face[0] - left), max(0, face[1] - top))
-    )
+    shown = Image.new("L", context.size, 0)
+    pen = ImageDraw.Draw(shown)
+    corner = np.array([left, top, left, top], np.float32)
+    pen.ellipse([float(edge) for edge in box - corner], fill=255)
+    for other in beside:
+        margin = MARGIN * float(other[2] - other[0])
+        pen.rectangle([float(edge) for edge in other - corner + np.array([-margin, -margin, margin, margin])], fill=0)
+    picture = Image.composite(context, _unrecognisable(context), shown)
     picture.thumbnail((LARGEST_PX, LARGEST_PX))
     out = io.BytesIO()
     picture.save(out, "JPEG", quality=88)

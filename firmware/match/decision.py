@@ -6,11 +6,14 @@ two shots on their own point to the same entry; and the entry was not reported m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from firmware.match.evidence import Evidence
 from firmware.match.tracker import Track
 from firmware.match.watchlist import Candidate
+from models.faces import F32
 
 SHIPPED_THRESHOLD = 0.46
 """Cosine of fused SFace templates, for a list of about 500. Four crowds of 100 LFW walkers each: 92 of 96 listed found,
@@ -53,6 +56,7 @@ class PossibleMatch:
         observations: shots that agreed.
         threshold: the one that was applied, with what caution added.
         t_ns: time of the deciding frame.
+        beside: (n, 4) f32 px, boxes of the deciding frame's other faces: they must not be shown.
     """
 
     track: Track
@@ -60,6 +64,7 @@ class PossibleMatch:
     observations: int
     threshold: float
     t_ns: int
+    beside: F32 = field(default_factory=lambda: np.zeros((0, 4), np.float32))
 
 
 class Decider:
@@ -88,9 +93,13 @@ class Decider:
         observations = self._agreeing(track, fused.row)
         if observations < settings.min_agreeing:
             return None
-        evidence.decided = True
-        if self._cooling_down(fused.row, t_ns):
+        if fused.row in track.reported:
+            evidence.decided = True
             return None
+        if self._cooling_down(fused.row, t_ns):
+            return None  # not decided: the next look may come when the entry may be reported again
+        evidence.decided = True
+        track.reported.add(fused.row)
         self._reported_t_ns[fused.row] = t_ns
         return PossibleMatch(track, fused, observations, required, t_ns)
 

@@ -67,6 +67,7 @@ class TemplateStore:
     def __init__(self, dimension: int, capacity: int = 1024) -> None:
         self.wiped = 0
         self._block = np.zeros((capacity, dimension), np.float32)
+        self._scratch = np.zeros(dimension, np.float32)
         self._free = list(range(capacity - 1, -1, -1))
         self._lives_s: list[float] = []
 
@@ -93,8 +94,11 @@ class TemplateStore:
 
     def fused(self, evidence: Evidence) -> F32:
         """Quality-weighted mean of a track's templates, unit length (d,). The caller overwrites it."""
-        weights = np.array(evidence.weights, np.float32)
-        mean: F32 = weights @ self._block[evidence.slots]
+        mean = np.zeros(self._block.shape[1], np.float32)
+        for slot, weight in zip(evidence.slots, evidence.weights, strict=True):
+            np.multiply(self._block[slot], np.float32(weight), out=self._scratch)
+            mean += self._scratch
+        self._scratch.fill(0.0)
         mean /= max(float(np.linalg.norm(mean)), 1e-9)
         return mean
 

@@ -9,6 +9,8 @@ from board.picture import Pixels
 from models.detector import Detector
 from models.faces import Faces
 
+MOST_SIZES = 8
+"""Compiled detectors kept, 10 MB each: as many as a van has cameras."""
 DetectorFor = Callable[[int, int], Detector]
 
 
@@ -33,5 +35,7 @@ class Finder:
         """The faces of a frame, in pixels of its whole picture."""
         size = (small.shape[0], small.shape[1])
         if size not in self._detectors:
+            if len(self._detectors) >= MOST_SIZES:
+                del self._detectors[next(iter(self._detectors))]
             self._detectors[size] = self._detector_for(*size)
         return self._detectors[size].detect(small).scaled(frame.picture.width_px / small.shape[1])

@@ -8,7 +8,7 @@ Deterministic: time comes from the frames, so a replay decides the same things.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +46,7 @@ class Counters:
 
     frames: int = 0
     faces: int = 0
+    tracks: int = 0
     embeddings: int = 0
     events: int = 0
 
@@ -68,11 +69,6 @@ class Pipeline:
         self._decider = Decider(self._settings.decision)
         self._selector = Selector(self._settings.selection, self._decider.worth_another_shot)
 
-    @property
-    def tracks_started(self) -> int:
-        """Tracks of all cameras so far."""
-        return sum(tracker.started for tracker in self._trackers.values())
-
     def step(self, frame: Frame, faces: Faces) -> list[PossibleMatch]:
         """Take in one frame's faces; frames of one camera must come in order."""
         tracks = self._tracker(frame.camera).update(faces, frame.t_ns)
@@ -82,8 +78,10 @@ class Pipeline:
         size_px = (frame.picture.width_px, frame.picture.height_px)
         shots = self._selector.worth_embedding(tracks.seen, size_px)[: self.store.free]
         matches = self._look(frame, shots) if shots else []
-        self._forget_decided(matches)
+        self._forget_decided(tracks.seen)
+        matches = [replace(match, beside=_beside(match, faces)) for match in matches]
         self.counters.frames += 1
+        self.counters.tracks = sum(tracker.started for tracker in self._trackers.values())
         self.counters.faces += len(faces)
         self.counters.events += len(matches)
         return matches
@@ -106,7 +104,9 @@ class Pipeline:
         aligned = chips(image, self._closeup.refine(image, boxes, landmarks))
         sharp = sharpness(aligned)
         good = np.flatnonzero(sharp >= self._settings.min_sharpness)
-        templates = self._embed(aligned[good])
+        clear = aligned[good]
+        templates = self._embed(clear)
+        clear.fill(0)
         aligned.fill(0)
         self.counters.embeddings += len(templates)
         matches = []
@@ -131,17 +131,26 @@ class Pipeline:
         evidence = shot.track.evidence
         if evidence.slots and not self._same_face(evidence, vector):
             evidence = self._start_anew(shot.track)
-        if len(evidence.slots) >= self._settings.selection.max_shots:
-            evidence.confirm(t_ns)
-            return None
-        self.store.hold(evidence, vector, weight)
+        only_confirms = shot.again and bool(evidence.slots) and not self._tells_more(evidence, vector)
+        if not only_confirms:
+            self.store.hold(evidence, vector, weight)
         fused = self.store.fused(evidence)
         pair = Embeddings(np.stack([vector, fused]), self._embedder.space)
         alone, together = self._watchlist.search(pair)
         pair.wipe()
         fused.fill(0.0)
-        evidence.add(alone.row, alone.similarity, together.similarity, shot.quality, t_ns)
+        if only_confirms:
+            evidence.confirm(t_ns)
+        else:
+            evidence.add(alone.row, alone.similarity, together.similarity, shot.quality, t_ns)
         return self._decider.update(shot.track, together, t_ns)
+
+    def _tells_more(self, evidence: Evidence, vector: F32) -> bool:
+        """Whether a face that resembled nobody so far does so now: it turned, or looked up, since."""
+        if len(evidence.slots) >= self._settings.selection.max_shots:
+            return False
+        (alone,) = self._watchlist.search(Embeddings(vector[None], self._embedder.space))
+        return alone.similarity > evidence.similarity
 
     def _same_face(self, evidence: Evidence, vector: F32) -> bool:
         fused = self.store.fused(evidence)
@@ -166,12 +175,19 @@ class Pipeline:
         for track in ended:
             self.store.wipe(track.evidence, (t_ns - track.last_t_ns) / 1e9)
 
-    def _forget_decided(self, matches: list[PossibleMatch]) -> None:
+    def _forget_decided(self, seen: list[Track]) -> None:
         """A decided track needs no templates, even while it is in view."""
-        for match in matches:
-            self.store.wipe(match.track.evidence, 0.0)
+        for track in seen:
+            if track.evidence.decided:
+                self.store.wipe(track.evidence, 0.0)
 
     def _tracker(self, camera: str) -> Tracker:
         if camera not in self._trackers:
             self._trackers[camera] = Tracker(camera, self._settings.tracker)
         return self._trackers[camera]
+
+
+def _beside(match: PossibleMatch, faces: Faces) -> F32:
+    """Boxes of the frame's other faces."""
+    others: F32 = faces.boxes[np.any(faces.boxes != match.track.box, axis=1)]
+    return others

@@ -52,5 +52,5 @@ class Reporter:
             clock_trusted=False,
             watchlist_digest=self.watchlist_digest,
             model_digest=self.model_digest,
-            crop_jpeg=matched_face_jpeg(frame.picture.rgb(), match.track.box),
+            crop_jpeg=matched_face_jpeg(frame.picture.rgb(), match.track.box, match.beside),
         )

@@ -27,8 +27,8 @@ class SelectionSettings:
         full_eye_distance_px: distance of the eyes at which size stops to count against a face (the embedder's own).
         clearly_better: factor over the best shot so far that earns another.
         about_as_good: share of the best shot's quality that any further shot needs.
-        max_shots: templates a track.
-        max_idle_shots: templates of a track that resembles nobody.
+        max_shots: templates that a track keeps.
+        max_idle_shots: templates that a track keeps which resembles nobody.
         usual_shots: a track gets these even if no sighting is clearly better: the first may have been half hidden.
         usual_pause_s: before such a shot.
         pause_s: between two shots of a track that is of interest, so that they are not one picture twice.
@@ -44,11 +44,11 @@ class SelectionSettings:
     about_as_good: float = 0.8
     max_shots: int = 10
     max_idle_shots: int = 4
-    usual_shots: int = 2
+    usual_shots: int = 3
     usual_pause_s: float = 0.5
     pause_s: float = 0.2
     min_sightings: int = 5
-    look_again_s: float = 3.0
+    look_again_s: float = 1.5
 
 
 def quality(track: Track, full_eye_distance_px: float) -> float:
@@ -87,10 +87,17 @@ def _along(vector: F32, axis: F32) -> float:
 
 @dataclass(frozen=True)
 class Shot:
-    """A sighting that was chosen to be embedded, and its quality in [0, 1]."""
+    """A sighting that was chosen to be embedded.
+
+    Attributes:
+        track: as it was seen.
+        quality: in [0, 1].
+        again: made to see that the track still follows the same face; its template is kept only if it tells more.
+    """
 
     track: Track
     quality: float
+    again: bool = False
 
 
 class Selector:
@@ -109,14 +116,17 @@ class Selector:
         """The shots to make in a frame of ``size_px`` (width, height), of the tracks seen in it."""
         shots = []
         for track in seen:
-            if track.evidence.decided or track.sightings < self._settings.min_sightings:
+            if track.evidence.decided or track.entangled or track.sightings < self._settings.min_sightings:
                 continue
             again = self._look_again(track)
             if not again and self._exhausted(track.evidence):
                 continue
             good = quality(track, self._settings.full_eye_distance_px) * visible_share(track.box, size_px) ** 4
-            if good >= self._least_quality(track, again=again) and (again or self._worth(track, good)):
-                shots.append(Shot(track, good))
+            if good < self._least_quality(track, again=again):
+                continue
+            worth = not self._exhausted(track.evidence) and self._worth(track, good)
+            if worth or again:
+                shots.append(Shot(track, good, again=not worth))
         return shots
 
     def _look_again(self, track: Track) -> bool:

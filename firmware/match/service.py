@@ -1,6 +1,6 @@
 """The match process: cameras in, events out through one socket. Knows how the rooms are put together and when to stop.
 
-Order matters: the wall stands before this is imported, and the networks prove themselves before anyone is looked at.
+Order matters: the wall stands before this is imported, and detector and embedder reproduce the golden vectors first.
 A dead thread ends the process; its supervisor starts it again.
 """
 
@@ -36,6 +36,7 @@ from models.vision import Vision, detector_for, open_vision
 _TICK_S = 0.2
 """How often time passes for the tracks of silent cameras; bounds how late a template is overwritten."""
 _DRAIN_S = 10.0
+_JOIN_S = 0.5
 _DEPTH = 1
 """Frames between detection and decision: one in hand, so that both have a core; more would only be older."""
 
@@ -68,7 +69,7 @@ def serve(file: MatchFile, board: Board, wall: str, log: Log, stop: threading.Ev
     (log.info if wall == WALLED else log.alarm)("wall", wall=wall)
     parts = _prepare(file, log)
     status = functools.partial(_status, parts, wall)
-    outbound = Outbound(file.socket, lambda: status("seeing", outbound.alarms()), log)
+    outbound = Outbound(file.socket, lambda: status("paused" if outbound.full else "seeing", outbound.alarms()), log)
     outbound.start()
     sources = tuple(
         capture.Source(camera.name, functools.partial(board.open_camera, camera.name, camera.source))
@@ -82,12 +83,12 @@ def serve(file: MatchFile, board: Board, wall: str, log: Log, stop: threading.Ev
         stop.set()
         parts.pipeline.end(time.monotonic_ns())
         parts.watchlist.wipe()
+        unstored = outbound.drain(_DRAIN_S)
+        final = status("ended", outbound.alarms())
+        outbound.close(final)
+        _say_end(final, unstored, log)
     for thread in threads:
-        thread.join(5.0)
-    unstored = outbound.drain(_DRAIN_S)
-    final = status("ended", outbound.alarms())
-    outbound.close(final)
-    _say_end(final, unstored, log)
+        thread.join(_JOIN_S)
     return 1 if unstored else 0
 
 
@@ -133,7 +134,10 @@ def _detected(parts: Parts, outbound: Outbound, stop: threading.Event) -> Iterat
             frame = parts.slots.take(_TICK_S)
         except EOFError:
             return
-        if frame is None or outbound.full:
+        if frame is not None and outbound.full:
+            parts.slots.drop(frame)
+            frame = None
+        if frame is None:
             yield None
             continue
         yield frame, finder.find(frame, finder.shrink(frame))
@@ -144,11 +148,11 @@ def _status(parts: Parts, wall: str, mode: str, alarms: tuple[str, ...]) -> Stat
     return Status(
         mode=mode,
         wall=wall,
-        alarms=alarms if wall == WALLED else (wall, *alarms),
+        alarms=(*_alarms(parts, wall), *alarms),
         frames=counters.frames,
         dropped=sum(parts.slots.dropped.values()),
         faces=counters.faces,
-        tracks=parts.pipeline.tracks_started,
+        tracks=counters.tracks,
         embeddings=counters.embeddings,
         events=counters.events,
         templates_wiped=store.wiped,
@@ -156,6 +160,11 @@ def _status(parts: Parts, wall: str, mode: str, alarms: tuple[str, ...]) -> Stat
         entries=len(parts.watchlist),
         cameras=dict(parts.slots.states),
     )
+
+
+def _alarms(parts: Parts, wall: str) -> tuple[str, ...]:
+    lost = (f"camera {name} {state}" for name, state in dict(parts.slots.states).items() if state.startswith("lost"))
+    return (*(() if wall == WALLED else (wall,)), *lost)
 
 
 def _say_end(final: Status, unstored: int, log: Log) -> None:

@@ -46,6 +46,7 @@ class Track:
         evidence: its templates and what they resembled.
         entangled: its box overlaps another track's, so the tracker may be about to mistake one for the other.
         jumped: its last box was not where it was expected.
+        reported: rows of the list that it was reported as; it is not reported as them again.
     """
 
     id: int
@@ -59,6 +60,7 @@ class Track:
     evidence: Evidence = field(default_factory=Evidence)
     entangled: bool = False
     jumped: bool = False
+    reported: set[int] = field(default_factory=set)
     _velocity_px_s: F32 = field(default_factory=lambda: np.zeros(4, np.float32))
 
     def predicted(self, t_ns: int) -> F32:
@@ -100,10 +102,12 @@ class Tracker:
         self.started = 0
         self._settings = settings or TrackerSettings()
         self._alive: list[Track] = []
+        self._last_t_ns = 0
 
     def update(self, faces: Faces, t_ns: int) -> Tracks:
-        """Take in the faces of one frame; ``t_ns`` must not go backwards."""
-        ended = self.expire(t_ns)
+        """Take in the faces of one frame. Where ``t_ns`` goes backwards, every track ends."""
+        ended = self.expire(t_ns) if t_ns >= self._last_t_ns else self.end_all()
+        self._last_t_ns = t_ns
         confident = np.flatnonzero(faces.scores >= self._settings.confident_score)
         unconfident = np.flatnonzero(faces.scores < self._settings.confident_score)
         free = list(self._alive)

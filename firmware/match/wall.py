@@ -17,6 +17,8 @@ _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWNET = 0x40000000
 _PR_SET_DUMPABLE = 4
 _PR_SET_NO_NEW_PRIVS = 38
+_PR_CAPBSET_DROP = 24
+_CAPABILITY_VERSION_3 = 0x20080522
 _PROBE = ("192.0.2.1", 9)
 """TEST-NET-1 (RFC 5737): belongs to nobody, and a datagram socket's connect sends nothing."""
 
@@ -30,15 +32,24 @@ def raise_wall() -> str:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    for flags in (_CLONE_NEWNET, _CLONE_NEWUSER | _CLONE_NEWNET):
+    for flags in (_CLONE_NEWUSER | _CLONE_NEWNET, _CLONE_NEWNET):
         if libc.unshare(flags) == 0:
             break
     else:
         reason = os.strerror(ctypes.get_errno())
         return f"NETWORK REACHABLE: this system forbids an own network namespace ({reason})"
+    _drop_capabilities(libc)
     if threads > 1:
         return f"NETWORK REACHABLE: {threads - 1} threads were started before the wall"
     return WALLED if not reachable() else "NETWORK REACHABLE: an own network namespace still has a route"
+
+
+def _drop_capabilities(libc: ctypes.CDLL) -> None:
+    """Give up every capability for good: with CAP_SYS_ADMIN a process could walk back into the network it left."""
+    for capability in range(64):
+        libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    libc.capset(header, (ctypes.c_uint32 * 6)())
 
 
 def reachable() -> bool:

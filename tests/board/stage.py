@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
+from av.container import OutputContainer
 
 from board.picture import Pixels
 
@@ -20,6 +23,10 @@ class Film:
     pix_fmt: str = "yuv420p"
     fps: int = 25
     keyframe_every: str = "1"
+    first: int = 0
+    """The first picture's time, in frames."""
+    sound_s: float = 0.0
+    """Seconds of silence beside the pictures."""
 
 
 def write(path: Path, pictures: Sequence[Pixels], film: Film = Film()) -> Path:
@@ -31,9 +38,45 @@ def write(path: Path, pictures: Sequence[Pixels], film: Film = Film()) -> Path:
         stream.height, stream.width = pictures[0].shape[:2]
         stream.pix_fmt = film.pix_fmt
         stream.bit_rate = 8_000_000
-        for picture in pictures:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        stream.codec_context.time_base = Fraction(1, film.fps)
+        sound = container.add_stream("pcm_s16le", rate=8000) if film.sound_s else None
+        for number, picture in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = film.first + number, Fraction(1, film.fps)
+            container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+        if sound is not None:
+            _silence(container, sound, film.sound_s)
+    return path
+
+
+def _silence(container: OutputContainer, stream: av.AudioStream, seconds: float) -> None:
+    silence = av.AudioFrame.from_ndarray(np.zeros((1, int(8000 * seconds)), np.int16), format="s16", layout="mono")
+    silence.rate = 8000
+    container.mux(stream.encode(silence))
+    container.mux(stream.encode(None))
+
+
+def patch_matrix(path: Path, matrix: tuple[int, int, int, int]) -> Path:
+    """Give an MP4's one track the display matrix (a, b, c, d): (x, y) is shown at (ax + cy, bx + dy)."""
+    data = bytearray(path.read_bytes())
+    at = data.index(b"tkhd") + 4 + 40
+    a, b, c, d = (side << 16 for side in matrix)
+    data[at : at + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+    return path
+
+
+def patch_edit(path: Path, start: int, length: int) -> Path:
+    """Let an MP4's edit list show ``length`` frames from frame ``start`` on; each is a keyframe, 25 a second."""
+    data = bytearray(path.read_bytes())
+    at = data.index(b"elst") + 4
+    version, entries = data[at], int.from_bytes(data[at + 4 : at + 8])
+    assert (version, entries) == (0, 1)
+    mvhd, mdhd = (data.index(name) + 4 for name in (b"mvhd", b"mdhd"))
+    film_scale, track_scale = (int.from_bytes(data[box + 12 : box + 16]) for box in (mvhd, mdhd))
+    data[at + 8 : at + 16] = struct.pack(">II", length * film_scale // 25, start * track_scale // 25)
+    path.write_bytes(data)
     return path
 
 
@@ -42,10 +85,7 @@ def write_sound(path: Path) -> Path:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("pcm_s16le", rate=8000)
         assert isinstance(stream, av.AudioStream)
-        silence = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.int16), format="s16", layout="mono")
-        silence.rate = 8000
-        container.mux(stream.encode(silence))
-        container.mux(stream.encode(None))
+        _silence(container, stream, 1.0)
     return path
 
 

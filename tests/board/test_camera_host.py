@@ -10,7 +10,7 @@ import pytest
 from board.camera import CameraError, Frame, Gap
 from board.camera_host import HostCamera
 from board.picture import ArrayPicture, Pixels
-from tests.board.stage import Film, LateClock, cut, grain, write, write_sound
+from tests.board.stage import Film, LateClock, cut, grain, patch_edit, patch_matrix, write, write_sound
 from tests.contract.camera_contract import read_frames, scene
 
 SIZE = (320, 240)
@@ -82,11 +82,61 @@ def test_a_file_that_is_overwritten_within_is_lost_for_good(tmp_path: Path) -> N
     assert {camera.read() for _ in range(3)} == {Gap.LOST}
 
 
-def test_a_file_that_declares_no_length_ends_where_it_ends(tmp_path: Path) -> None:
-    camera = _open(cut(write(tmp_path / "clip.mkv", [grain(*SIZE, seed) for seed in range(40)]), 0.5))
+@pytest.mark.parametrize("name", ["clip.mkv", "clip.avi", "clip.mp4", "clip.flv"])
+def test_a_file_that_declares_its_duration_is_lost_when_it_was_cut(tmp_path: Path, name: str) -> None:
+    film = Film("flv") if name.endswith("flv") else Film()
+    path = write(tmp_path / name, [grain(*SIZE, seed) for seed in range(40)], film)
+    frames, gap = read_frames(_open(path))
+    assert (len(frames), gap) == (40, Gap.ENDED)
+    frames, gap = read_frames(_open(cut(path, 0.5)))
+    assert gap is Gap.LOST
+    assert 10 <= len(frames) < 30
+
+
+@pytest.mark.parametrize("name", ["clip.ts", "clip.h264"])
+def test_a_file_that_declares_nothing_ends_where_it_ends(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / name, [grain(*SIZE, seed) for seed in range(40)], H264)
+    camera = _open(cut(path, 0.5))
     frames, gap = read_frames(camera)
     assert gap is Gap.ENDED
+    assert 1 <= len(frames) < 40
     assert camera.progress == (len(frames), 0)
+
+
+def test_frames_that_an_edit_list_hides_are_not_missed(clip: Path) -> None:
+    camera = _open(patch_edit(clip, 4, 16))
+    frames, gap = read_frames(camera)
+    assert (len(frames), gap) == (16, Gap.ENDED)
+    assert camera.progress == (16, 40)
+
+
+def test_an_edited_file_that_is_cut_is_lost(clip: Path) -> None:
+    frames, gap = read_frames(_open(cut(patch_edit(clip, 2, 36), 0.5)))
+    assert gap is Gap.LOST
+    assert 10 <= len(frames) < 30
+
+
+@pytest.mark.parametrize(("fps", "gone", "gap"), [(25, 11, "ENDED"), (25, 15, "LOST"), (2, 2, "ENDED"), (2, 6, "LOST")])
+def test_the_last_three_frames_or_half_second_may_be_missing(tmp_path: Path, fps: int, gone: int, gap: str) -> None:
+    pictures = [grain(*SIZE, 1)] * 40
+    path = write(tmp_path / "clip.mkv", pictures, Film("rawvideo", fps=fps))
+    cut(path, 1 - (gone - 0.5) / 40)
+    frames, got = read_frames(_open(path))
+    assert abs(len(frames) - (40 - gone)) <= 1
+    assert got is Gap[gap]
+
+
+def test_a_matroska_video_is_held_to_its_own_length_not_to_its_sound(tmp_path: Path) -> None:
+    path = write(tmp_path / "clip.mkv", [grain(*SIZE, seed) for seed in range(40)], Film(sound_s=4.0))
+    frames, gap = read_frames(_open(path))
+    assert (len(frames), gap) == (40, Gap.ENDED)
+
+
+def test_a_file_whose_time_starts_late_is_whole(tmp_path: Path) -> None:
+    for name in ("clip.mkv", "clip.mp4"):
+        path = write(tmp_path / name, [grain(*SIZE, seed) for seed in range(10)], Film(first=100))
+        frames, gap = read_frames(_open(path))
+        assert (len(frames), gap) == (10, Gap.ENDED)
 
 
 @pytest.mark.parametrize(
@@ -205,6 +255,31 @@ def test_rows_of_any_width_lie_straight(tmp_path: Path, size: tuple[int, int]) -
     wanted = ArrayPicture(scene(*size)).fitted(size[0] - 5, size[1] - 3)
     assert small.shape == wanted.shape
     assert float(np.abs(small.astype(int) - wanted).mean()) < 4
+
+
+@pytest.mark.parametrize(
+    ("matrix", "quarters_clockwise"),
+    [
+        pytest.param((1, 0, 0, 1), 0, id="upright"),
+        pytest.param((0, 1, -1, 0), 1, id="90, as phones film upright"),
+        pytest.param((-1, 0, 0, -1), 2, id="180"),
+        pytest.param((0, -1, 1, 0), 3, id="270"),
+    ],
+)
+def test_a_film_is_shown_as_its_matrix_turns_it(
+    tmp_path: Path, matrix: tuple[int, int, int, int], quarters_clockwise: int
+) -> None:
+    upright = scene(240, 320)
+    stored = np.ascontiguousarray(np.rot90(upright, quarters_clockwise))  # lain down against the turn
+    picture = _first(patch_matrix(write(tmp_path / "clip.mp4", [stored]), matrix)).picture
+    assert (picture.width_px, picture.height_px) == (240, 320)
+    for box in [(240, 320), (120, 160), (500, 80)]:
+        small, wanted = picture.fitted(*box), ArrayPicture(upright).fitted(*box)
+        assert small.shape == wanted.shape
+        assert float(np.abs(small.astype(int) - wanted).mean()) < 6
+        assert small.flags.c_contiguous or quarters_clockwise == 0
+    assert picture.rgb() is picture.rgb()
+    assert picture.rgb().shape == (320, 240, 3)
 
 
 def test_what_is_converted_once_is_not_converted_again(clip: Path) -> None:

@@ -16,7 +16,6 @@ FACES = ROOT.parent / "shared/faces/lfw"
 WALKERS, LISTED, LIST_SIZE = 100, 24, 500
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not FACES.is_dir(), reason=f"no photographs of faces in {FACES}")
 def test_the_listed_are_found_in_a_crowd_and_hardly_anyone_else(tmp_path: Path) -> None:
     spec = CrowdSpec(Numbers(WALKERS, LISTED, LIST_SIZE))

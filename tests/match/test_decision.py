@@ -95,11 +95,19 @@ def test_an_event_that_was_held_back_does_not_prolong_the_cool_down(decider: Dec
     assert decider.update(a_track(*AGREED, number=3), fused(0.6), 31 * S)
 
 
-def test_a_track_is_settled_even_if_its_event_was_held_back(decider: Decider) -> None:
+def test_a_track_whose_event_was_held_back_is_reported_when_the_cool_down_is_over(decider: Decider) -> None:
     decider.update(a_track(*AGREED), fused(0.6), 0)
     late = a_track(*AGREED, number=2)
-    decider.update(late, fused(0.6), S)
-    assert late.evidence.decided
+    assert decider.update(late, fused(0.6), S) is None
+    assert not late.evidence.decided
+    assert decider.update(late, fused(0.6), 31 * S)
+
+
+def test_a_track_is_never_reported_twice_as_one_entry(decider: Decider) -> None:
+    track = a_track(*AGREED)
+    assert decider.update(track, fused(0.6), 0)
+    assert decider.update(track, fused(0.6), 60 * S) is None
+    assert track.evidence.decided
 
 
 @pytest.mark.parametrize(

@@ -173,4 +173,4 @@ def test_counters_count_what_passed() -> None:
     watch(street, [Passer("red"), Passer("blue", (60, 230))], range(SECOND))
     street.step(seen([], SECOND)[0], Faces.none())
     assert (street.counters.frames, street.counters.faces, street.counters.events) == (SECOND + 1, 2 * SECOND, 1)
-    assert street.tracks_started == 2
+    assert street.counters.tracks == 2

@@ -87,4 +87,4 @@ def test_cameras_of_different_sizes_are_looked_at_alike(vision: Vision, tmp_path
         street.see("rear", np.asarray(picture)[::2, ::2])
     street.end()
     assert street.parts.pipeline.counters.faces == 6
-    assert street.parts.pipeline.tracks_started == 2
+    assert street.parts.pipeline.counters.tracks == 2

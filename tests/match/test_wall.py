@@ -70,6 +70,10 @@ def test_behind_the_wall_the_door_to_link_is_open_and_no_other(behind: dict[str,
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody")
+def test_nobody_walks_back_through_the_wall(behind: dict[str, Any]) -> None:
+    assert not behind["walked_back"]
+
+
 def test_a_user_without_rights_has_the_same_wall_or_is_told(walled: Walled) -> None:
     told = walled("nobody")
     skip_unless_allowed(told)

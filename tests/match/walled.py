@@ -19,6 +19,7 @@ import threading
 from firmware.match.wall import raise_wall, reachable
 
 PR_GET_DUMPABLE, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS, PR_GET_NO_NEW_PRIVS = 3, 22, 38, 39
+CLONE_NEWNET = 0x40000000
 UNSHARE = {"x86_64": 272, "aarch64": 97}
 LOAD, JUMP_IF_EQUAL, RETURN = 0x20, 0x15, 0x06
 ALLOW, REFUSE = 0x7FFF0000, 0x00050000 | 1
@@ -68,6 +69,7 @@ def main(unix_path: str, port: int, *circumstances: str) -> None:
     acts = {"forbidden": forbid_unshare, "nobody": become_nobody, "late": start_a_thread}
     for circumstance in circumstances:
         acts[circumstance]()
+    way_back = os.open("/proc/self/ns/net", os.O_RDONLY)
     words = raise_wall()
     libc = ctypes.CDLL(None)
     attempts = {
@@ -80,6 +82,7 @@ def main(unix_path: str, port: int, *circumstances: str) -> None:
         "abstract": attempt(socket.AF_UNIX, socket.SOCK_STREAM, f"\0kerbside-test-{port}"),
     }
     facts = {
+        "walked_back": ctypes.CDLL(None).setns(way_back, CLONE_NEWNET) == 0,
         "words": words,
         "reachable": reachable(),
         "core_limit": resource.getrlimit(resource.RLIMIT_CORE)[1],
