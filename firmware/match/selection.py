@@ -44,7 +44,7 @@ class SelectionSettings:
     about_as_good: float = 0.8
     max_shots: int = 10
     max_idle_shots: int = 4
-    usual_shots: int = 3
+    usual_shots: int = 2
     usual_pause_s: float = 0.5
     pause_s: float = 0.2
     min_sightings: int = 5
