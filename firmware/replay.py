@@ -24,7 +24,8 @@ from firmware.match.portraits import Refusal, enrol
 from firmware.match.watchlist import Watchlist
 from firmware.memory import peak_rss_mb
 from models.faces import Faces
-from models.vision import Vision, detector_for, open_vision
+from models.runner_openvino import OpenVinoBackend
+from models.vision import Vision, open_vision
 
 CAMERA = "replay"
 _DEPTH = 6
@@ -92,7 +93,7 @@ def prepare(portraits: Path, progress: Progress = lambda what, done, total: None
         WatchlistError: no fit portrait.
     """
     started = time.perf_counter()
-    vision = open_vision()
+    vision = open_vision(OpenVinoBackend())
     enrolment = enrol(portraits, vision, lambda done, total: progress("enrol", done, total))
     return Prepared(vision, enrolment.watchlist, enrolment.refusals, time.perf_counter() - started)
 
@@ -118,7 +119,7 @@ def replay(
     sys.setswitchinterval(0.0005)  # three threads share the lock for well under a millisecond at a time
     camera = HostCamera(CAMERA, source, paced=False)
     pipeline = Pipeline(prepared.vision, prepared.watchlist, settings)
-    finder = Finder(prepared.vision.detector.canvas_px, detector_for)
+    finder = Finder(prepared.vision)
     times_ns: list[int] = []
     matches: list[PossibleMatch] = []
     wall, cpu = time.perf_counter(), time.process_time()

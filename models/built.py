@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -14,13 +15,41 @@ BUILT = "built.json"
 """Their names and sha256, written with them."""
 
 
+@dataclass(frozen=True)
+class Graph:
+    """A graph that is to be run.
+
+    Attributes:
+        net: of the manifest.
+        path: the ONNX file.
+        sha256: of its bytes, checked when it was read.
+        use: tells several graphs of one network apart; empty for the first.
+    """
+
+    net: Net
+    path: Path
+    sha256: str
+    use: str = ""
+
+    @property
+    def name(self) -> str:
+        """The graph's name in words for a list or an error."""
+        return self.path.stem
+
+    @property
+    def canvas_px(self) -> tuple[int, int]:
+        """(width, height) of a detector's canvas inside this graph."""
+        side = self.net.closeup_px
+        return {"": self.net.canvas_px, "small": self.net.small_canvas_px, "closeup": (side, side)}[self.use]
+
+
 def graph_name(net: Net, use: str = "") -> str:
     """File name of a network's graph; ``use`` tells several of one network apart."""
     return f"{net.name}-{use}.onnx" if use else f"{net.name}.onnx"
 
 
-def built_file(net: Net, files: Path = FILES, use: str = "") -> tuple[Path, str]:
-    """The graph to run for a network, and its sha256, after checking that it is the one that was built.
+def built_graph(net: Net, files: Path = FILES, use: str = "") -> Graph:
+    """The graph to run for a network, after checking that it is the one that was built.
 
     Raises:
         ModelError: not built yet, or changed since.
@@ -34,7 +63,7 @@ def built_file(net: Net, files: Path = FILES, use: str = "") -> tuple[Path, str]
     actual, built = sha256_of(data), hashes.get(path.name, "nothing: it was never built")
     if actual != built:
         raise ModelError(f"{path}: sha256 is {actual}, {BUILT} says {built}; {_way_out(files)}")
-    return path, actual
+    return Graph(net, path, actual, use)
 
 
 def _way_out(files: Path) -> str:

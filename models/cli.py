@@ -10,9 +10,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from models.built import built_file
+from models.built import built_graph
 from models.fetch import fetch
 from models.manifest import ModelError, load_manifest
+from models.runner_openvino import OpenVinoBackend
 from models.vision import open_vision
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
@@ -44,7 +45,7 @@ def list_command(as_json: Annotated[bool, typer.Option("--json", help="Print JSO
     rows = []
     for net in manifest.net:
         try:
-            state = built_file(net)[1][:16]
+            state = built_graph(net).sha256[:16]
         except ModelError as error:
             state = str(error)
         rows.append({"name": net.name, "role": net.role, "licence": net.licence, "built": state})
@@ -61,7 +62,7 @@ def list_command(as_json: Annotated[bool, typer.Option("--json", help="Print JSO
 def verify_command() -> None:
     """Run the golden picture; exit 1 when this machine does not reproduce the reference."""
     try:
-        vision = open_vision()
+        vision = open_vision(OpenVinoBackend())
     except ModelError as error:
         _fail(error)
     typer.echo(f"golden vectors reproduced by {vision.runner}; model {vision.digest[:16]}")

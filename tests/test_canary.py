@@ -27,7 +27,7 @@ from firmware.match.finder import Finder
 from firmware.wire import MatchEvent, decode_event
 from models.align import chips
 from models.faces import F32
-from models.vision import Vision, detector_for
+from models.vision import Vision
 from tests.film import drawn_face, empty_street, frames, write_video
 from tests.link.stage import VAN, Listener, broker_to_be, wait_until
 from tests.process import Process, write_config
@@ -81,7 +81,7 @@ def given(tmp_path_factory: pytest.TempPathFactory, demo_files: DemoFiles, visio
     portraits.mkdir()
     (portraits / f"{ENTRY}.png").write_bytes((demo_files.portraits / f"{ENTRY}.png").read_bytes())
     shown = frames(video)[::25]
-    finder = Finder(vision.detector.canvas_px, detector_for)
+    finder = Finder(vision)
     runs: set[bytes] = set()
     templates: list[F32] = []
     listed = [look(np.array(Image.open(portraits / f"{ENTRY}.png").convert("RGB")), vision)[1]]

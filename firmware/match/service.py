@@ -31,7 +31,8 @@ from firmware.match.wall import WALLED
 from firmware.match.watchlist import Watchlist
 from firmware.wire import Status
 from models.faces import Faces
-from models.vision import Vision, detector_for, open_vision
+from models.runner_openvino import OpenVinoBackend
+from models.vision import Vision, open_vision
 
 _TICK_S = 0.2
 """How often time passes for the tracks of silent cameras; bounds how late a template is overwritten."""
@@ -93,7 +94,7 @@ def serve(file: MatchFile, board: Board, wall: str, log: Log, stop: threading.Ev
 
 
 def _prepare(file: MatchFile, log: Log) -> Parts:
-    vision = open_vision()
+    vision = open_vision(OpenVinoBackend())
     enrolment = enrol(file.match.portraits, vision)
     for refusal in enrolment.refusals:
         log.alarm("portrait refused", file=refusal.file, reason=refusal.reason)
@@ -128,7 +129,7 @@ def _look(parts: Parts, outbound: Outbound, reporter: Reporter, stop: threading.
 
 def _detected(parts: Parts, outbound: Outbound, stop: threading.Event) -> Iterator[tuple[Frame, Faces] | None]:
     """Newest frames with their faces; None when time passed without one, or when nothing may be looked at."""
-    finder = Finder(parts.vision.detector.canvas_px, detector_for)
+    finder = Finder(parts.vision)
     while not stop.is_set():
         try:
             frame = parts.slots.take(_TICK_S)

@@ -11,12 +11,13 @@ from firmware.match.pipeline import PipelineSettings
 from firmware.match.watchlist import Entry, Watchlist
 from firmware.replay import Prepared, replay
 from models.faces import Embeddings
+from models.runner_openvino import OpenVinoBackend
 from models.vision import open_vision
 
 
 def main(video: str, entries: int) -> None:
     """Run and report."""
-    vision = open_vision()
+    vision = open_vision(OpenVinoBackend())
     vectors = np.random.default_rng(11).standard_normal((entries, vision.embedder.dimension), np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     refs = tuple(Entry(f"entry-{number}", "test") for number in range(entries))

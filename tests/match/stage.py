@@ -68,7 +68,16 @@ class BlindNetwork:
 def colour_vision(space: str = SPACE) -> Vision:
     """Faces come with their landmarks; a second look finds no others."""
     blind = Detector(BlindNetwork(), (CANVAS_PX, CANVAS_PX))
-    return Vision(blind, Closeup(blind), Embedder(ColourNetwork(), space, DIMENSION), "colours", "digest")
+    embedder = Embedder(ColourNetwork(), space, DIMENSION)
+    return Vision(
+        detector=blind,
+        closeup=Closeup(blind),
+        embedder=embedder,
+        runner="colours",
+        digest="digest",
+        detector_for=lambda height_px, width_px, canvas: blind,
+        canvases_px={"full": (CANVAS_PX, CANVAS_PX), "small": (CANVAS_PX, CANVAS_PX)},
+    )
 
 
 def watchlist() -> Watchlist:

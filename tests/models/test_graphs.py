@@ -15,7 +15,7 @@ from models.faces import F32
 from models.golden import Golden
 from models.graphs import detector_graph, embedder_graph
 from models.manifest import Manifest, ModelError
-from models.vision import Vision, detector_for
+from models.vision import Vision
 from tests.models.reference import FILES, opencv_faces
 from tests.models.stage import Pixels, RuntimeRunner, changed, from_left, runtime, scene
 
@@ -86,7 +86,7 @@ def test_onnx_runtime_finds_what_opencv_finds(by_onnx_runtime: Detector, size: S
 def test_a_detector_for_one_size_finds_the_same(
     vision: Vision, golden: Golden, size: Size, scale: float, at: Size
 ) -> None:
-    fixed = detector_for(size[1], size[0])
+    fixed = vision.detector_for(size[1], size[0], "full")
     _check(fixed, golden, size, scale, at)
     picture = scene(*size, scale, *at)
     np.testing.assert_allclose(

@@ -19,7 +19,7 @@ from PIL import Image
 from models.align import chips
 from models.detector import Detector
 from models.faces import F32, Faces
-from models.vision import Vision, detector_for
+from models.vision import Vision
 from tests.models.stage import Pixels
 from tests.source import ROOT
 
@@ -88,7 +88,7 @@ def _ten_fold(similarities: F32, same: npt.NDArray[np.bool_], folds: npt.NDArray
 
 
 def _verify(pairs: list[Pair], folds: npt.NDArray[np.intp], vision: Vision) -> float:
-    detector = detector_for(PHOTO_PX, PHOTO_PX)
+    detector = vision.detector_for(PHOTO_PX, PHOTO_PX, "full")
     photos = sorted({photo for pair in pairs for photo in (pair.one, pair.other)})
     with ThreadPoolExecutor(1) as ahead:  # one core detects while the other embeds
         found = ahead.map(lambda photo: _chip(photo, detector), photos)

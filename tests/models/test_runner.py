@@ -9,7 +9,6 @@ import onnx
 import pytest
 
 from models.manifest import ModelError
-from models.runner import Runner, open_runner
 from models.runner_openvino import OpenVinoRunner
 from tests.models.reference import FILES
 from tests.models.stage import Pixels, RuntimeRunner
@@ -38,13 +37,8 @@ def test_outputs_come_in_the_graphs_order_as_float32(detector: OpenVinoRunner) -
     assert {output.dtype for output in outputs} == {np.dtype(np.float32)}
 
 
-def test_open_runner_gives_this_machines_backend() -> None:
-    runner: Runner = open_runner(FILES / "yunet-closeup.onnx", (128, 128))
-    assert runner.name.startswith("OpenVINO")
-
-
 def test_a_graph_for_any_size_takes_any_size_and_batch() -> None:
-    runner = open_runner(FILES / "yunet-closeup.onnx")
+    runner = OpenVinoRunner(FILES / "yunet-closeup.onnx")
     for shape in [(1, 40, 60, 3), (3, 128, 128, 3), (1, 301, 77, 3)]:
         assert [len(output) for output in runner.run(_pictures(*shape))] == [shape[0]] * 3
 
@@ -100,26 +94,26 @@ def test_two_networks_do_not_share_memory(detector: OpenVinoRunner) -> None:
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"gone\.onnx: "):
-        open_runner(tmp_path / "gone.onnx")
+        OpenVinoRunner(tmp_path / "gone.onnx")
 
 
 @pytest.mark.parametrize("data", [b"", b"not a network", bytes(4096)])
 def test_a_file_that_is_no_network_is_named(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "broken.onnx").write_bytes(data)
     with pytest.raises(ModelError, match=r"broken\.onnx: "):
-        open_runner(tmp_path / "broken.onnx")
+        OpenVinoRunner(tmp_path / "broken.onnx")
 
 
 def test_half_a_network_is_named(tmp_path: Path) -> None:
     whole = (FILES / "yunet.onnx").read_bytes()
     (tmp_path / "half.onnx").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ModelError, match=r"half\.onnx: "):
-        open_runner(tmp_path / "half.onnx")
+        OpenVinoRunner(tmp_path / "half.onnx")
 
 
 def test_a_size_that_the_network_cannot_take_is_named() -> None:
     with pytest.raises(ModelError, match=r"sface\.onnx: "):
-        open_runner(FILES / "sface.onnx", (96, 96))
+        OpenVinoRunner(FILES / "sface.onnx", (96, 96))
 
 
 def test_an_operator_that_openvino_lacks_is_named(tmp_path: Path) -> None:
@@ -127,7 +121,7 @@ def test_an_operator_that_openvino_lacks_is_named(tmp_path: Path) -> None:
     model.graph.node[0].op_type = "Daydream"
     onnx.save(model, tmp_path / "odd.onnx")
     with pytest.raises(ModelError, match=r"odd\.onnx: "):
-        open_runner(tmp_path / "odd.onnx")
+        OpenVinoRunner(tmp_path / "odd.onnx")
 
 
 def test_the_second_backend_gives_the_same_figures(detector: OpenVinoRunner) -> None:

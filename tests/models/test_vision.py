@@ -13,7 +13,8 @@ import pytest
 from models.built import BUILT
 from models.golden import Golden
 from models.manifest import Manifest, ModelError, sha256_of
-from models.vision import Vision, detector_for, open_vision
+from models.runner_openvino import OpenVinoBackend
+from models.vision import Vision, open_vision
 from tests.models.reference import FILES
 from tests.models.stage import Pixels, changed, from_left, scene
 
@@ -36,20 +37,20 @@ def _rebuilt_otherwise(files: Path, name: str, note: str) -> None:
 
 
 def test_the_same_bytes_have_the_same_digest(vision: Vision, files: Path) -> None:
-    again = open_vision(files=files)
+    again = open_vision(OpenVinoBackend(), files=files)
     assert (again.digest, again.embedder.space) == (vision.digest, vision.embedder.space)
 
 
 def test_another_embedder_is_another_space(vision: Vision, files: Path) -> None:
     _rebuilt_otherwise(files, "sface.onnx", "another")
-    other = open_vision(files=files)
+    other = open_vision(OpenVinoBackend(), files=files)
     assert other.embedder.space != vision.embedder.space
     assert other.digest != vision.digest
 
 
 def test_another_detector_is_another_model_and_the_same_space(vision: Vision, files: Path) -> None:
     _rebuilt_otherwise(files, "yunet.onnx", "another")
-    other = open_vision(files=files)
+    other = open_vision(OpenVinoBackend(), files=files)
     assert other.embedder.space == vision.embedder.space
     assert other.digest != vision.digest
 
@@ -59,7 +60,7 @@ def test_a_graph_that_changed_since_is_refused(files: Path) -> None:
     model.doc_string = "another"
     onnx.save(model, files / "sface.onnx")
     with pytest.raises(ModelError, match=r"sface\.onnx: sha256 is"):
-        open_vision(files=files)
+        open_vision(OpenVinoBackend(), files=files)
 
 
 def test_a_graph_that_does_not_reproduce_the_golden_vectors_is_refused(files: Path) -> None:
@@ -69,17 +70,17 @@ def test_a_graph_that_does_not_reproduce_the_golden_vectors_is_refused(files: Pa
     onnx.save(model, files / "sface.onnx")
     _rebuilt_otherwise(files, "sface.onnx", "recorded, and wrong")
     with pytest.raises(ModelError, match=r"golden vectors: a template agrees to"):
-        open_vision(files=files)
+        open_vision(OpenVinoBackend(), files=files)
 
 
 def test_a_manifest_of_another_canvas_than_the_graph_is_refused(manifest: Manifest, files: Path) -> None:
     other = Manifest((changed(manifest.one("detector"), canvas_px=(320, 192)), manifest.one("embedder")))
     with pytest.raises(ModelError, match=r"canvas \(320, 192\) has 1260 anchors"):
-        open_vision(other, files)
+        open_vision(OpenVinoBackend(), other, files)
 
 
-def test_a_detector_for_one_size_takes_that_size_only(picture: Pixels) -> None:
-    detector = detector_for(360, 640)
+def test_a_detector_for_one_size_takes_that_size_only(picture: Pixels, vision: Vision) -> None:
+    detector = vision.detector_for(360, 640, "full")
     assert len(detector.detect(picture)) == 2
     with pytest.raises(ModelError, match=r"expected \[1,360,640,3\] uint8, got \(1, 359, 640, 3\)"):
         detector.detect(picture[1:])

@@ -1,0 +1,67 @@
+"""Networks on the GPU, from engines that this device built. Knows what an engine is tied to; refuses to build one.
+
+Building takes minutes and is a step of its own: :mod:`models.workshop`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from models.built import Graph
+from models.cuda import Cuda
+from models.engines import EngineRefused, EngineStore, Origin
+from models.runner import Profile
+from models.runner_tensorrt import TensorRtRunner, name_of
+
+Precision = Literal["fp16", "fp32"]
+
+
+class TensorRtBackend:
+    """See :class:`models.runner.Backend`.
+
+    Args:
+        trt: from :func:`models.runner_tensorrt.load_tensorrt`.
+        cuda: the runtime.
+        store: the engines.
+        power_mode: of the module, in words; engines are tuned to its clocks.
+        precision: that is wanted; the build falls back to fp32 where fp16 is not near enough.
+
+    Raises:
+        ModelError: there is no GPU.
+    """
+
+    in_place = True
+    any_size = False
+
+    def __init__(
+        self, trt: Any, cuda: Cuda, store: EngineStore, power_mode: str, precision: Precision = "fp16"
+    ) -> None:
+        self.trt, self.cuda, self.store, self.precision = trt, cuda, store, precision
+        self.name = name_of(trt)
+        self.gpu = cuda.gpu()
+        self._power_mode = power_mode
+
+    def origin(self, graph: Graph, profile: Profile) -> Origin:
+        """What an engine for this use has to be."""
+        return Origin(
+            graph=graph.name,
+            onnx_sha256=graph.sha256,
+            pictures=str(profile),
+            precision=self.precision,
+            tensorrt=self.name,
+            gpu=self.gpu.name,
+            compute_capability=self.gpu.compute_capability,
+            power_mode=self._power_mode,
+        )
+
+    def open(self, graph: Graph, profile: Profile | None = None) -> TensorRtRunner:
+        """See :class:`models.runner.Backend`.
+
+        Raises:
+            EngineRefused: none was built for such pictures, or it is not to be used; says why.
+            ModelError: TensorRT does not load it, or memory is short.
+        """
+        if profile is None:
+            raise EngineRefused(f"{graph.name}: an engine takes pictures of one size, and none was named")
+        engine = self.store.read(self.origin(graph, profile))
+        return TensorRtRunner(self.trt, self.cuda, engine.plan, profile, engine.header.outputs)
