@@ -47,6 +47,14 @@ step() { # step WHAT COMMAND...: quiet while it works, its output and exit code 
     printf '✓ %d s\n' $((SECONDS - started))
 }
 
+attempt() { # attempt WHAT COMMAND...: as step, but that it fails is said and no more
+    if ! $DRY_RUN && ! "${@:2}" >/dev/null 2>&1 </dev/null; then
+        printf '%s ... cannot be done here, left out\n' "$1"
+        return 1
+    fi
+    if $DRY_RUN; then step "$@"; else printf '%s ... ✓\n' "$1"; fi
+}
+
 key_of() { # key_of FILE...: changes when a file, the place or the asked Python changes
     { printf '%s\n' "$ROOT" "${KERBSIDE_PYTHON:-}" && sha256sum -- "$@"; } | sha256sum
 }
@@ -86,6 +94,15 @@ install_packages() { # install_packages run|dev; what the dev lock holds is a su
     step "Installing packages from $lock (fetched once; OpenVINO and ONNX are large, so minutes on a slow line)" \
         "$VENV/bin/pip" install -qq --require-hashes --only-binary :all: -r "$lock"
     remember "$VENV/$1.stamp" "$key"
+}
+
+install_tensorrt() { # its absence is no failure: the tests that need it skip by name
+    local key lock=requirements/tensorrt.lock
+    [[ $(uname -m) == x86_64 ]] || return 0
+    key=$(key_of "$lock" requirements/dev.lock)
+    ! done_before "$VENV/tensorrt.stamp" "$key" || return 0
+    ! attempt "Installing TensorRT for RTX and a CUDA runtime (230 MB, for tests: they build our engines without a GPU)" \
+        "$VENV/bin/pip" install -qq --no-deps --require-hashes --only-binary :all: -r "$lock" || remember "$VENV/tensorrt.stamp" "$key"
 }
 
 install_kerbside() {
@@ -134,6 +151,7 @@ setup() { # setup run|dev
 
 check() {
     setup dev
+    install_tensorrt
     step "ruff check" "$VENV/bin/ruff" check
     step "ruff format" "$VENV/bin/ruff" format --check
     step "mypy --strict" "$VENV/bin/mypy"
@@ -155,6 +173,8 @@ lock() {
     step "Resolving requirements/dev.lock" "${common[@]}" --all-extras -o requirements/dev.lock
     step "Resolving requirements/run.lock to the same versions" "${common[@]}" --constraint requirements/dev.lock \
         --extra host --extra demo --extra fleet -o requirements/run.lock
+    step "Resolving requirements/tensorrt.lock" var/uv/bin/uv pip compile --quiet --universal --python-version 3.10 \
+        --generate-hashes --custom-compile-command './flash.sh lock' requirements/tensorrt.in -o requirements/tensorrt.lock
     step "Throwing the environment away" rm -rf var/uv
 }
 

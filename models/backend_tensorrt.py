@@ -5,15 +5,41 @@ Building takes minutes and is a step of its own: :mod:`models.workshop`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 from models.built import Graph
-from models.cuda import Cuda
+from models.cuda import Cuda, open_cuda
 from models.engines import EngineRefused, EngineStore, Origin
 from models.runner import Profile
-from models.runner_tensorrt import TensorRtRunner, name_of
+from models.runner_tensorrt import TensorRtRunner, load_tensorrt, name_of
 
 Precision = Literal["fp16", "fp32"]
+
+
+DeviceKey = Callable[[], bytes]
+OpenTensorRt = Callable[[Path, DeviceKey, str, Precision], "TensorRtBackend"]
+"""As :func:`open_tensorrt`."""
+
+
+def open_tensorrt(
+    engines: Path, device_key: DeviceKey, power_mode: str, precision: Precision = "fp16"
+) -> TensorRtBackend:
+    """The GPU of this machine, with the TensorRT that is installed.
+
+    Args:
+        engines: folder that they are kept in.
+        device_key: gives this device's secret; not asked where there is no GPU.
+        power_mode: of the module, in words.
+        precision: that is wanted.
+
+    Raises:
+        ModelError: there is no TensorRT, no CUDA runtime or no GPU; says which and why.
+    """
+    trt, cuda = load_tensorrt(), open_cuda()
+    cuda.gpu()
+    return TensorRtBackend(trt, cuda, EngineStore(engines, device_key()), power_mode, precision)
 
 
 class TensorRtBackend:

@@ -1,23 +1,59 @@
-"""``kerbside-models``: fetch the networks, list them, prove that this machine computes what the reference computed."""
+"""``kerbside-models``: fetch the networks, build their engines, list them, prove them, time them.
+
+Exit codes: 0 done, 1 it could not be done, 2 it was asked for wrongly.
+"""
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
+import msgspec
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from board.board import Board, open_board
+from board.device_key import DeviceKeyError
+from models.backend_tensorrt import OpenTensorRt, Precision, TensorRtBackend, open_tensorrt
+from models.bars import bar
 from models.built import built_graph
 from models.fetch import fetch
-from models.manifest import ModelError, load_manifest
+from models.manifest import ModelError, Net, load_manifest
+from models.runner import Backend
 from models.runner_openvino import OpenVinoBackend
-from models.vision import open_vision
+from models.speed import Speed, measure
+from models.vision import Graphs, open_vision
+from models.workshop import EngineState, look, rebuild, tend
 
-app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
-_FAILED = 1
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
+_FAILED, _ASKED_WRONGLY = 1, 2
+_SIZE = re.compile(r"([1-9]\d{0,4})x([1-9]\d{0,4})")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Sizes = Annotated[list[str], typer.Option("--size", help="WIDTHxHEIGHT of a camera's pictures; may be repeated.")]
+_USUAL_SIZES = ["1280x720"]
+
+
+@dataclass(frozen=True)
+class Entrance:
+    """What the commands ask which machine this is; a test may stand in for one (typer's ``obj``)."""
+
+    board: Callable[[], Board] = open_board
+    tensorrt: OpenTensorRt = open_tensorrt
+
+    def backend(self, board: Board, precision: Precision = "fp16") -> TensorRtBackend:
+        """The GPU of this machine; raises ModelError or DeviceKeyError."""
+        return self.tensorrt(board.engines, board.device_key, board.power_mode().name, precision)
+
+
+def _entrance(context: typer.Context) -> Entrance:
+    return context.obj if isinstance(context.obj, Entrance) else Entrance()
 
 
 @app.command("fetch")
@@ -38,39 +74,141 @@ def fetch_command(
         console.print(f"[green]built[/] {path.name}  {path.stat().st_size / 1e6:.1f} MB")
 
 
+@app.command("build")
+def build_command(
+    context: typer.Context,
+    size: Sizes = _USUAL_SIZES,
+    precision: Annotated[Precision, typer.Option(help="fp16 gives way to fp32 where it strays too far.")] = "fp16",
+    force: Annotated[bool, typer.Option("--force", help="Build again what is in order.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Build the TensorRT engines of this machine. Takes minutes.
+
+    An engine that is absent, out of date, of another device or changed since is refused, named and built anew. The old
+    one stays until the new one agrees with fp32.
+    """
+    sizes_px = tuple(_size(text) for text in size)
+    console, states = Console(stderr=True), list[EngineState]()
+    try:
+        backend, reference = _entrance(context).backend(_entrance(context).board(), precision), OpenVinoBackend("f32")
+        make = rebuild if force else tend
+        for graph, profile in Graphs.load(load_manifest()).profiles(sizes_px):
+            with bar(console, f"{graph.name} {profile}") as progress:
+                states.append(make(backend, graph, profile, reference, progress))
+            _say(console, states[-1])
+    except (ModelError, DeviceKeyError) as error:
+        _fail(error)
+    _print_engines(states, as_json=as_json)
+    raise typer.Exit(0 if all(state.usable for state in states) else _FAILED)
+
+
 @app.command("list")
-def list_command(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """The manifest's networks and whether their graphs are here."""
-    manifest = load_manifest()
-    rows = []
-    for net in manifest.net:
+def list_command(context: typer.Context, size: Sizes = _USUAL_SIZES, as_json: AsJson = False) -> None:
+    """The manifest's networks, whether their graphs are here, and on a Jetson their engines."""
+    manifest, entrance = load_manifest(), _entrance(context)
+    board = entrance.board()
+    rows = [{"name": net.name, "role": net.role, "licence": net.licence, "built": _built(net)} for net in manifest.net]
+    states: list[EngineState] = []
+    if board.networks == "tensorrt":
         try:
-            state = built_graph(net).sha256[:16]
-        except ModelError as error:
-            state = str(error)
-        rows.append({"name": net.name, "role": net.role, "licence": net.licence, "built": state})
+            backend = entrance.backend(board)
+            uses = Graphs.load(manifest).profiles(tuple(_size(text) for text in size))
+        except (ModelError, DeviceKeyError) as error:
+            _fail(error)
+        states = [look(backend, graph, profile) for graph, profile in uses]
     if as_json:
-        typer.echo(json.dumps(rows))
+        typer.echo(json.dumps({"networks": rows, "engines": [msgspec.to_builtins(state) for state in states]}))
         return
     table = Table("network", "role", "licence", "built graph (sha256)")
     for row in rows:
         table.add_row(*row.values())
     Console().print(table)
+    if states:
+        _print_engines(states, as_json=False)
 
 
 @app.command("verify")
-def verify_command() -> None:
+def verify_command(context: typer.Context) -> None:
     """Run the golden picture; exit 1 when this machine does not reproduce the reference."""
+    entrance = _entrance(context)
+    board = entrance.board()
     try:
-        vision = open_vision(OpenVinoBackend())
-    except ModelError as error:
+        backend = entrance.backend(board) if board.networks == "tensorrt" else OpenVinoBackend()
+        vision = open_vision(backend)
+    except (ModelError, DeviceKeyError) as error:
         _fail(error)
     typer.echo(f"golden vectors reproduced by {vision.runner}; model {vision.digest[:16]}")
 
 
-def _fail(error: ModelError) -> None:
+@app.command("bench")
+def bench_command(
+    context: typer.Context,
+    size: Sizes = _USUAL_SIZES,
+    runs: Annotated[int, typer.Option(min=1, help="Runs of each network on each backend.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """Time every network on every backend of this machine, side by side in one run."""
+    entrance, console = _entrance(context), Console(stderr=True)
+    board = entrance.board()
+    backends: list[Backend] = [OpenVinoBackend(), OpenVinoBackend("f32")]
+    try:
+        if board.networks == "tensorrt":
+            backends.append(entrance.backend(board))
+        uses = Graphs.load(load_manifest()).profiles(tuple(_size(text) for text in size))
+        with console.status("Timing"):
+            speeds = list(measure(list({one.name: one for one in backends}.values()), uses, runs))
+    except (ModelError, DeviceKeyError) as error:
+        _fail(error)
+    _print_speeds(speeds, as_json=as_json)
+
+
+def _size(text: str) -> tuple[int, int]:
+    found = _SIZE.fullmatch(text)
+    if found is None:
+        _fail(f"--size {text}: expected WIDTHxHEIGHT, such as 1280x720", _ASKED_WRONGLY)
+    return int(found[1]), int(found[2])
+
+
+def _built(net: Net) -> str:
+    try:
+        return built_graph(net).sha256[:16]
+    except ModelError as error:
+        return str(error)
+
+
+def _say(console: Console, state: EngineState) -> None:
+    if state.refused:
+        console.print(f"[yellow]refused[/] {state.refused}", highlight=False)
+    mark = "[green]built[/]" if state.built else "[green]in order[/]" if state.usable else "[red]not built[/]"
+    console.print(f"{mark} {state.graph} {state.pictures}: {state.words}", highlight=False)
+
+
+def _print_engines(states: list[EngineState], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps([msgspec.to_builtins(state) for state in states]))
+        return
+    table = Table("network", "pictures", "engine")
+    for state in states:
+        table.add_row(state.graph, state.pictures, f"[{'green' if state.usable else 'red'}]{escape(state.words)}[/]")
+    Console().print(table)
+
+
+def _print_speeds(speeds: list[Speed], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps([msgspec.to_builtins(speed) for speed in speeds]))
+        return
+    backends = list(dict.fromkeys(speed.backend for speed in speeds))
+    table = Table("network", "pictures", *(f"{backend}\nmedian (p95) ms" for backend in backends))
+    for number in range(0, len(speeds), len(backends)):
+        row = speeds[number : number + len(backends)]
+        cells = (escape(one.fault) or f"{one.median_ms:.2f} ({one.p95_ms:.2f})  {one.ratio:.2f}x" for one in row)
+        table.add_row(row[0].graph, f"{row[0].count} of {row[0].pictures}", *cells)
+    Console().print(table)
+
+
+def _fail(error: Exception | str, code: int = _FAILED) -> NoReturn:
     typer.echo(f"kerbside-models: {error}", err=True)
-    raise typer.Exit(_FAILED)
+    raise typer.Exit(code)
 
 
 def main() -> None:

@@ -62,7 +62,7 @@ def build(trt: Any, order: Order, timing_cache: bytes = b"", progress: Progress 
     network = builder.create_network(_network_flags(trt))
     parser = trt.OnnxParser(network, log)
     if not parser.parse(order.onnx):
-        reasons = [parser.get_error(index).desc() for index in range(parser.num_errors)]
+        reasons = [" ".join(parser.get_error(index).desc().split()) for index in range(parser.num_errors)]
         raise ModelError(f"{name_of(trt)} cannot read the graph: {'; '.join(reasons)}")
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)

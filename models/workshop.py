@@ -11,17 +11,58 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import onnx
 
 from models.backend_tensorrt import Precision, TensorRtBackend
 from models.built import Graph
 from models.engine_graph import engine_graph
-from models.engines import Header
+from models.engines import EngineRefused, Header
 from models.gate import agreement
 from models.manifest import ModelError
 from models.plan import Built, Order, Progress, build, wants_typed_graph
 from models.runner import Backend, Profile
 from models.runner_tensorrt import TensorRtRunner
+
+
+class EngineState(msgspec.Struct, frozen=True):
+    """One engine. ``words``: how near fp32 it is, or why there is none. ``refused``: why the old one was not used."""
+
+    graph: str
+    pictures: str
+    usable: bool
+    words: str
+    refused: str = ""
+    built: bool = False
+
+
+def look(backend: TensorRtBackend, graph: Graph, profile: Profile) -> EngineState:
+    """Whether there is an engine for this use that may be loaded; loads nothing."""
+    try:
+        words = backend.store.read(backend.origin(graph, profile)).header.agreement
+    except EngineRefused as refusal:
+        return EngineState(graph.name, str(profile), usable=False, words=str(refusal), refused=str(refusal))
+    return EngineState(graph.name, str(profile), usable=True, words=words)
+
+
+def tend(
+    backend: TensorRtBackend, graph: Graph, profile: Profile, reference: Backend, progress: Progress
+) -> EngineState:
+    """Build the engine of this use where there is none that may be loaded."""
+    before = look(backend, graph, profile)
+    return before if before.usable else rebuild(backend, graph, profile, reference, progress)
+
+
+def rebuild(
+    backend: TensorRtBackend, graph: Graph, profile: Profile, reference: Backend, progress: Progress
+) -> EngineState:
+    """Build the engine of this use, whatever is there."""
+    before = look(backend, graph, profile)
+    try:
+        words = build_engine(backend, graph, profile, reference, progress).agreement
+    except ModelError as error:
+        return msgspec.structs.replace(before, words=str(error), usable=before.usable)
+    return msgspec.structs.replace(before, usable=True, words=words, built=True)
 
 
 def build_engine(

@@ -32,6 +32,10 @@ class Finder:
         detector = self._detector(small.shape[0], small.shape[1], canvas)
         return detector.detect(small).scaled(frame.picture.width_px / small.shape[1])
 
+    def look(self, frame: Frame, canvas: Canvas = "full") -> Faces:
+        """Both steps in one; raises as :meth:`find`."""
+        return self.find(frame, self.shrink(frame, canvas), canvas)
+
     def _detector(self, height_px: int, width_px: int, canvas: Canvas) -> Detector:
         key = (height_px, width_px, canvas)
         if key not in self._detectors:

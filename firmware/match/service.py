@@ -22,21 +22,25 @@ from firmware.match import capture
 from firmware.match.ahead import ahead
 from firmware.match.capture import Slots
 from firmware.match.finder import Finder
+from firmware.match.networks import Networks, open_networks
 from firmware.match.outbound import Outbound
 from firmware.match.pipeline import Pipeline
 from firmware.match.portraits import enrol
 from firmware.match.report import Reporter
 from firmware.match.settings import MatchFile
+from firmware.match.shedding import EVERY
+from firmware.match.throttle import Machine, Throttle
 from firmware.match.wall import WALLED
 from firmware.match.watchlist import Watchlist
 from firmware.wire import Status
+from models.engines import EngineRefused
 from models.faces import Faces
-from models.runner_openvino import OpenVinoBackend
-from models.vision import Vision, open_vision
 
 _TICK_S = 0.2
 """How often time passes for the tracks of silent cameras; bounds how late a template is overwritten."""
 _DRAIN_S = 10.0
+_FAULTY = ("lost", "not looked at")
+"""How the states of a camera begin that a person has to know of."""
 _JOIN_S = 0.5
 _DEPTH = 1
 """Frames between detection and decision: one in hand, so that both have a core; more would only be older."""
@@ -46,10 +50,11 @@ _DEPTH = 1
 class Parts:
     """What a run is made of."""
 
-    vision: Vision
+    networks: Networks
     watchlist: Watchlist
     pipeline: Pipeline
     slots: Slots
+    throttle: Throttle
 
 
 def serve(file: MatchFile, board: Board, wall: str, log: Log, stop: threading.Event) -> int:
@@ -68,16 +73,17 @@ def serve(file: MatchFile, board: Board, wall: str, log: Log, stop: threading.Ev
     """
     sys.setswitchinterval(0.0005)
     (log.info if wall == WALLED else log.alarm)("wall", wall=wall)
-    parts = _prepare(file, log)
+    parts = _prepare(file, board, log)
     status = functools.partial(_status, parts, wall)
-    outbound = Outbound(file.socket, lambda: status("paused" if outbound.full else "seeing", outbound.alarms()), log)
+    outbound = Outbound(file.socket, lambda: status(_mode(parts, outbound), outbound.alarms()), log)
     outbound.start()
     sources = tuple(
         capture.Source(camera.name, functools.partial(board.open_camera, camera.name, camera.source))
         for camera in file.match.cameras
     )
     threads = capture.start(sources, parts.slots, log, stop)
-    log.info("armed", entries=len(parts.watchlist), cameras=len(sources), runner=parts.vision.runner, board=board.name)
+    runner = parts.networks.vision.runner
+    log.info("armed", entries=len(parts.watchlist), cameras=len(sources), runner=runner, board=board.name)
     try:
         _look(parts, outbound, _reporter(file, parts), stop, log)
     finally:
@@ -93,27 +99,32 @@ def serve(file: MatchFile, board: Board, wall: str, log: Log, stop: threading.Ev
     return 1 if unstored else 0
 
 
-def _prepare(file: MatchFile, log: Log) -> Parts:
-    vision = open_vision(OpenVinoBackend())
+def _prepare(file: MatchFile, board: Board, log: Log) -> Parts:
+    networks = open_networks(board)
+    for alarm in networks.alarms:
+        log.alarm("networks", reason=alarm)
+    vision = networks.vision
     enrolment = enrol(file.match.portraits, vision)
     for refusal in enrolment.refusals:
         log.alarm("portrait refused", file=refusal.file, reason=refusal.reason)
     pipeline = Pipeline(vision, enrolment.watchlist, file.match.pipeline())
-    return Parts(vision, enrolment.watchlist, pipeline, Slots(tuple(camera.name for camera in file.match.cameras)))
+    slots = Slots(tuple(camera.name for camera in file.match.cameras))
+    throttle = Throttle(Machine(board.heat, board.power_mode, fallback=bool(networks.fault)))
+    return Parts(networks, enrolment.watchlist, pipeline, slots, throttle)
 
 
 def _reporter(file: MatchFile, parts: Parts) -> Reporter:
     return Reporter(
         van=file.van,
         watchlist_digest=parts.watchlist.digest,
-        model_digest=parts.vision.digest,
+        model_digest=parts.networks.vision.digest,
         now=lambda: datetime.now(timezone.utc),
         new_id=lambda: uuid.uuid4().hex,
     )
 
 
 def _look(parts: Parts, outbound: Outbound, reporter: Reporter, stop: threading.Event, log: Log) -> None:
-    for seen in ahead(_detected(parts, outbound, stop), _DEPTH, "detect"):
+    for seen in ahead(_detected(parts, outbound, stop, log), _DEPTH, "detect"):
         if not outbound.alive:
             raise RuntimeError("the outbound thread is dead")
         if seen is None:
@@ -127,21 +138,36 @@ def _look(parts: Parts, outbound: Outbound, reporter: Reporter, stop: threading.
             log.info("possible match", id=event.id, camera=event.camera, similarity=event.similarity)
 
 
-def _detected(parts: Parts, outbound: Outbound, stop: threading.Event) -> Iterator[tuple[Frame, Faces] | None]:
+def _detected(
+    parts: Parts, outbound: Outbound, stop: threading.Event, log: Log
+) -> Iterator[tuple[Frame, Faces] | None]:
     """Newest frames with their faces; None when time passed without one, or when nothing may be looked at."""
-    finder = Finder(parts.vision)
+    finder = Finder(parts.networks.vision)
     while not stop.is_set():
         try:
             frame = parts.slots.take(_TICK_S)
         except EOFError:
             return
-        if frame is not None and outbound.full:
+        if frame is not None and (outbound.full or not parts.throttle.passes(frame)):
             parts.slots.drop(frame)
             frame = None
-        if frame is None:
-            yield None
-            continue
-        yield frame, finder.find(frame, finder.shrink(frame))
+        faces = None if frame is None else _faces(finder, frame, parts, log)
+        yield None if frame is None or faces is None else (frame, faces)
+
+
+def _faces(finder: Finder, frame: Frame, parts: Parts, log: Log) -> Faces | None:
+    """A camera whose pictures no engine was built for is not looked at; the others are."""
+    try:
+        return finder.look(frame, parts.throttle.level.canvas)
+    except EngineRefused as error:
+        parts.slots.drop(frame)
+        if parts.slots.say(frame.camera, f"not looked at: {error}"):
+            log.alarm("camera not looked at", camera=frame.camera, reason=str(error))
+        return None
+
+
+def _mode(parts: Parts, outbound: Outbound) -> str:
+    return "paused" if outbound.full or not parts.throttle.level.most_fps else "seeing"
 
 
 def _status(parts: Parts, wall: str, mode: str, alarms: tuple[str, ...]) -> Status:
@@ -164,8 +190,9 @@ def _status(parts: Parts, wall: str, mode: str, alarms: tuple[str, ...]) -> Stat
 
 
 def _alarms(parts: Parts, wall: str) -> tuple[str, ...]:
-    lost = (f"camera {name} {state}" for name, state in dict(parts.slots.states).items() if state.startswith("lost"))
-    return (*(() if wall == WALLED else (wall,)), *lost)
+    faulty = (f"camera {name} {state}" for name, state in dict(parts.slots.states).items() if state.startswith(_FAULTY))
+    shed = () if parts.throttle.level.name == EVERY.name else (parts.throttle.level.words,)
+    return (*(() if wall == WALLED else (wall,)), *parts.networks.alarms, *shed, *faulty)
 
 
 def _say_end(final: Status, unstored: int, log: Log) -> None:

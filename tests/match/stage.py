@@ -13,8 +13,10 @@ import numpy.typing as npt
 
 from board.camera import Frame
 from board.picture import ArrayPicture, Pixels
+from board.power_mode import PowerMode
 from firmware.match.decision import PossibleMatch
 from firmware.match.pipeline import Pipeline, PipelineSettings
+from firmware.match.throttle import Machine, Throttle
 from firmware.match.watchlist import Entry, Watchlist
 from models.align import CHIP_PX, TEMPLATE
 from models.closeup import Closeup
@@ -78,6 +80,11 @@ def colour_vision(space: str = SPACE) -> Vision:
         detector_for=lambda height_px, width_px, canvas: blind,
         canvases_px={"full": (CANVAS_PX, CANVAS_PX), "small": (CANVAS_PX, CANVAS_PX)},
     )
+
+
+def calm_throttle() -> Throttle:
+    """A machine that bears everything, and frames that are never old."""
+    return Throttle(Machine(lambda: None, lambda: PowerMode("none"), fallback=False), clock=lambda: 0)
 
 
 def watchlist() -> Watchlist:

@@ -13,6 +13,7 @@ from board.camera import Frame
 from board.picture import ArrayPicture
 from firmware.log import Log
 from firmware.match.capture import Slots
+from firmware.match.networks import Networks
 from firmware.match.outbound import CAPACITY, Outbound
 from firmware.match.pipeline import Pipeline
 from firmware.match.service import Parts, _detected
@@ -20,7 +21,7 @@ from firmware.wire import Status
 from models.vision import Vision
 from tests.film import empty_street
 from tests.link.stage import VAN, Broker, ControlRoom, Link, Listener, a_status, an_event, wait_until
-from tests.match.stage import pipeline, watchlist
+from tests.match.stage import calm_throttle, pipeline, watchlist
 
 SMALL = 50
 """Bytes of a crop that only has to be something."""
@@ -115,7 +116,7 @@ def test_matching_pauses_when_too_many_events_wait_and_goes_on_when_link_is_back
     stop = threading.Event()
     street = pipeline()
     parts = parts_of(vision, street)
-    frames = _detected(parts, desk.outbound, stop)
+    frames = _detected(parts, desk.outbound, stop, Log("match", StringIO()))
     parts.slots.put(street_frame(0))
     assert next(frames) is not None
     ids = [f"e{n}" for n in range(CAPACITY)]
@@ -134,7 +135,7 @@ def test_matching_pauses_when_too_many_events_wait_and_goes_on_when_link_is_back
 
 
 def parts_of(vision: Vision, street: Pipeline) -> Parts:
-    return Parts(vision, watchlist(), street, Slots(("front",)))
+    return Parts(Networks(vision), watchlist(), street, Slots(("front",)), calm_throttle())
 
 
 def street_frame(seq: int) -> Frame:

@@ -88,6 +88,23 @@ def test_a_camera_that_is_plugged_in_later_is_seen_and_the_other_meanwhile(
         assert match.stop() == 0
 
 
+def test_a_van_without_its_gpu_goes_on_at_a_reduced_rate_and_says_so_in_its_status(
+    start: Start, broker: Broker, link: Link, demo_files: DemoFiles
+) -> None:
+    link.start()
+    with Listener(broker.port, f"lfr/v1/{VAN}/state") as listener:
+        match = start("tests.match.bare_van", front=f"file://{demo_files.listed}")
+        match.wait_for("possible match")
+        wait_until(lambda: listener.heard and listener.last().get("dropped", 0) > 0, "its status")
+        networks, rate, *_ = listener.last()["alarms"]
+        assert match.wait() == 0
+    assert networks.startswith("networks on the processor, at a reduced rate: ")
+    assert rate == "looking at 8 frames a second: the networks run on the fallback runner"
+    assert match.said("networks")[0]["kind"] == "alarm"
+    ended = match.said("ended")[0]
+    assert ended["frames"] < 0.5 * (ended["frames"] + ended["dropped"])
+
+
 def test_a_dead_capture_thread_ends_the_process(start: Start) -> None:
     match = start("tests.match.scripted_van", front="file://any")
     assert match.wait() == 1

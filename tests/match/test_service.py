@@ -14,6 +14,7 @@ from board.camera import Frame
 from board.picture import ArrayPicture, Pixels
 from firmware.log import Log
 from firmware.match.capture import Slots
+from firmware.match.networks import Networks
 from firmware.match.outbound import Outbound
 from firmware.match.pipeline import Pipeline
 from firmware.match.report import Reporter
@@ -23,6 +24,7 @@ from models.faces import Embeddings
 from models.vision import Vision
 from tests.film import drawn_walk, empty_street
 from tests.link.stage import a_status, wait_until
+from tests.match.stage import calm_throttle
 
 STEP_NS = 40_000_000
 
@@ -38,7 +40,8 @@ class Street:
 
     def __init__(self, vision: Vision, folder: Path) -> None:
         listed = somebody_else(vision)
-        self.parts = Parts(vision, listed, Pipeline(vision, listed), Slots(("front", "rear")))
+        slots = Slots(("front", "rear"))
+        self.parts = Parts(Networks(vision), listed, Pipeline(vision, listed), slots, calm_throttle())
         self.log = StringIO()
         log = Log("match", self.log)
         outbound = Outbound(folder / "link.sock", lambda: a_status("seeing"), log)

