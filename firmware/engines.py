@@ -1,0 +1,54 @@
+"""Have a van's engines in order before it looks. Knows when to build; a failure is an alarm, and the van looks without.
+
+The match process never builds: it takes minutes, and a process that sees faces has one task.
+"""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from board.board import Board
+from board.device_key import DeviceKeyError
+from firmware.log import Log
+from models.backend_tensorrt import OpenTensorRt, open_tensorrt
+from models.bars import bar
+from models.manifest import ModelError, load_manifest
+from models.runner_openvino import OpenVinoBackend
+from models.vision import Graphs
+from models.workshop import tend
+
+
+def tend_engines(
+    board: Board,
+    sizes_px: tuple[tuple[int, int], ...],
+    console: Console,
+    log: Log,
+    tensorrt: OpenTensorRt = open_tensorrt,
+) -> None:
+    """Build the engines that this machine needs and does not have.
+
+    Args:
+        board: a host needs none.
+        sizes_px: (width, height) of the cameras' pictures.
+        console: shows the progress.
+        log: what was refused and what was built.
+        tensorrt: opens the GPU.
+    """
+    if board.networks != "tensorrt":
+        return
+    try:
+        backend = tensorrt(board.engines, board.device_key, board.power_mode().name, "fp16")
+        uses = Graphs.load(load_manifest()).profiles(sizes_px)
+    except (ModelError, DeviceKeyError) as error:
+        log.alarm("engines", reason=str(error))
+        return
+    reference = OpenVinoBackend("f32")
+    for graph, profile in uses:
+        with bar(console, f"{graph.name} {profile}") as progress:
+            state = tend(backend, graph, profile, reference, progress)
+        if state.refused:
+            log.info("engine refused", reason=state.refused)
+        if not state.usable:
+            log.alarm("engine not built", graph=state.graph, pictures=state.pictures, reason=state.words)
+        elif state.built:
+            log.info("engine built", graph=state.graph, pictures=state.pictures, agreement=state.words)

@@ -1,0 +1,83 @@
+"""Before a van looks its engines are tended: what is missing is built, what is in order is left, what fails is said."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from board.board import Board, open_board
+from firmware.engines import tend_engines
+from firmware.log import Log
+from models.backend_tensorrt import DeviceKey, Precision, TensorRtBackend
+from tests.models.van import Van
+
+SIZES = ((1280, 720),)
+ENGINES = 6
+
+
+@dataclass(frozen=True)
+class Start:
+    """One start of a van in this folder."""
+
+    folder: Path
+    version: str = "10.3.0"
+    out_of_memory: bool = False
+
+    def log(self) -> list[dict[str, Any]]:
+        lines = StringIO()
+        board = Board("jetson", open_board().open_camera, networks="tensorrt", state=self.folder)
+        tend_engines(board, SIZES, Console(file=StringIO()), Log("run", lines), self._tensorrt)
+        return [json.loads(line) for line in lines.getvalue().splitlines()]
+
+    def _tensorrt(self, engines: Path, key: DeviceKey, power_mode: str, precision: Precision) -> TensorRtBackend:
+        van = Van(engines.parent, version=self.version, power_mode=power_mode, key=key(), precision=precision)
+        van.trt.out_of_memory = self.out_of_memory
+        return van.backend
+
+
+def _events(lines: list[dict[str, Any]]) -> list[str]:
+    return [str(line["event"]) for line in lines]
+
+
+def test_the_first_start_builds_and_the_second_does_nothing(tmp_path: Path) -> None:
+    first = _events(Start(tmp_path).log())
+    assert (first.count("engine refused"), first.count("engine built")) == (ENGINES, ENGINES)
+    assert Start(tmp_path).log() == []
+
+
+def test_after_an_upgrade_all_is_built_anew_and_the_reason_is_said(tmp_path: Path) -> None:
+    Start(tmp_path).log()
+    lines = Start(tmp_path, version="10.16.2").log()
+    assert _events(lines).count("engine built") == ENGINES
+    assert {line["reason"].split(": ", 1)[1] for line in lines if line["event"] == "engine refused"} == {
+        "out of date: tensorrt is TensorRT 10.3.0, wanted is TensorRT 10.16.2"
+    }
+
+
+def test_what_cannot_be_built_is_an_alarm_and_leaves_the_old_engines(tmp_path: Path) -> None:
+    Start(tmp_path).log()
+    before = {path.name: path.read_bytes() for path in (tmp_path / "engines").iterdir()}
+    lines = Start(tmp_path, version="10.16.2", out_of_memory=True).log()
+    alarms = [line for line in lines if line["kind"] == "alarm"]
+    assert [alarm["event"] for alarm in alarms] == ["engine not built"] * ENGINES
+    assert all("OutOfMemory" in alarm["reason"] for alarm in alarms)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "engines").iterdir()} == before
+
+
+def test_a_key_that_is_not_to_be_trusted_is_an_alarm(tmp_path: Path) -> None:
+    Start(tmp_path).log()
+    (tmp_path / "device.key").chmod(0o660)
+    (line,) = Start(tmp_path).log()
+    assert (line["kind"], line["event"]) == ("alarm", "engines")
+    assert "device.key: -rw-rw----" in line["reason"]
+
+
+def test_a_host_needs_no_engine() -> None:
+    lines = StringIO()
+    tend_engines(open_board(), SIZES, Console(file=StringIO()), Log("run", lines))
+    assert lines.getvalue() == ""
