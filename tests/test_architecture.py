@@ -21,6 +21,7 @@ ONLY_IN = {
     "av": ("board/camera_host.py", "firmware/bench/*"),
     "cv2": ("firmware/bench/*",),
     "iotcore": ("firmware/link/broker.py",),
+    "jetson_inference": ("models/prefilter_detectnet.py",),
     "jetson_utils": ("board/camera_jetson.py",),
     "onnx": ("models/*",),
     "onnxruntime": (),

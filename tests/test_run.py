@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from firmware.config import load
 from firmware.demo_files import ENTRY, DemoFiles
 from firmware.match.decision import SHIPPED_THRESHOLD
+from firmware.van import VanFile
 from tests.link.stage import Broker, ControlRoom, wait_until
 from tests.process import Process, write_config
 from tests.source import ROOT
@@ -80,6 +82,7 @@ SECOND_FRONT = '[[match.cameras]]\nname = "front"\nsource = "file://b.mp4"'
         ),
         pytest.param("[match]", "[match]\nthreshold = 0.2", f">= {SHIPPED_THRESHOLD}", id="threshold lowered"),
         pytest.param("[match]", "[match]\nthreshold = 1.2", "<= 1.0", id="threshold out of range"),
+        pytest.param("[match]", '[match]\nprefilter = "yolo"', "match.prefilter", id="a prefilter that is none"),
         pytest.param("[link]", f"{SECOND_FRONT}\n[link]", "two cameras are called front", id="two of one name"),
         pytest.param("file://", "", "match.cameras[0].source", id="no scheme"),
         pytest.param('socket = "', f'socket = "/{"long/" * 30}', "a Unix socket's at most 107", id="long socket path"),
@@ -101,6 +104,16 @@ def test_nothing_is_started_with_a_wrong_file(config: Path) -> None:
     assert ended.returncode == 2
     assert ended.stdout == ""
     assert "did you mean 'portraits'?" in ended.stderr
+
+
+@pytest.mark.parametrize("prefilter", ["facedetect", "peoplenet"])
+def test_a_prefilter_can_be_named(config: Path, prefilter: str) -> None:
+    config.write_text(config.read_text("utf-8").replace("[match]", f'[match]\nprefilter = "{prefilter}"'), "utf-8")
+    assert load(config, VanFile).match.prefilter == prefilter
+
+
+def test_without_a_word_there_is_no_prefilter(config: Path) -> None:
+    assert load(config, VanFile).match.prefilter is None
 
 
 def test_a_raised_threshold_is_accepted(config: Path) -> None:

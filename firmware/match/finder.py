@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from board.camera import Frame
 from board.picture import Pixels
 from models.detector import Detector
 from models.faces import Faces
+from models.prefilter import Gate
 from models.vision import Canvas, Vision
 
 MOST_DETECTORS = 16
@@ -13,10 +17,16 @@ MOST_DETECTORS = 16
 
 
 class Finder:
-    """Detectors for the cameras' picture sizes, each made when its size first comes."""
+    """Detectors for the cameras' picture sizes, each made when its size first comes.
 
-    def __init__(self, vision: Vision) -> None:
+    Args:
+        vision: makes the detectors.
+        gate: spares the detector frames without anybody; it is shown the same picture.
+    """
+
+    def __init__(self, vision: Vision, gate: Gate[Any] | None = None) -> None:
         self._vision = vision
+        self._gate = gate
         self._detectors: dict[tuple[int, int, Canvas], Detector] = {}
 
     def shrink(self, frame: Frame, canvas: Canvas = "full") -> Pixels:
@@ -24,17 +34,21 @@ class Finder:
         return frame.picture.fitted(*self._vision.canvases_px[canvas])
 
     def find(self, frame: Frame, small: Pixels, canvas: Canvas = "full") -> Faces:
-        """The faces of a frame, in pixels of its whole picture.
+        """The faces of a frame, in pixels of its whole picture; none where the gate spares the detector the frame.
 
         Raises:
             ModelError: no detector can be had for such pictures.
         """
-        detector = self._detector(small.shape[0], small.shape[1], canvas)
-        return detector.detect(small).scaled(frame.picture.width_px / small.shape[1])
+        detect = self._detector(small.shape[0], small.shape[1], canvas).detect
+        factor = frame.picture.width_px / small.shape[1]
+        return self._through(frame, small, lambda: detect(small).scaled(factor))
 
     def look(self, frame: Frame, canvas: Canvas = "full") -> Faces:
         """Both steps in one; raises as :meth:`find`."""
         return self.find(frame, self.shrink(frame, canvas), canvas)
+
+    def _through(self, frame: Frame, image: object, detect: Callable[[], Faces]) -> Faces:
+        return detect() if self._gate is None else self._gate.through(frame.camera, frame.t_ns, image, detect)
 
     def _detector(self, height_px: int, width_px: int, canvas: Canvas) -> Detector:
         key = (height_px, width_px, canvas)

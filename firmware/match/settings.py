@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -23,11 +23,15 @@ class CameraSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MatchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The ``[match]`` table. ``threshold`` is a cosine and may not be lower than the shipped one."""
+    """The ``[match]`` table. ``threshold`` is a cosine and may not be lower than the shipped one.
+
+    ``prefilter`` names a network of jetson-inference that spares the detector empty frames; off when absent.
+    """
 
     portraits: Path
     cameras: Annotated[tuple[CameraSettings, ...], msgspec.Meta(min_length=1, max_length=8)]
     threshold: _Threshold = SHIPPED_THRESHOLD
+    prefilter: Literal["facedetect", "peoplenet"] | None = None
 
     def __post_init__(self) -> None:
         """Refuse two cameras of one name.
