@@ -2,8 +2,13 @@
 
 A pre-filter is a shortcut and is never trusted for long: it is not asked while a face was in view a moment ago, so that
 it cannot break a track, and of every few frames one goes to the detector whatever it says, so that what it misses is
-missed for a bounded time. It helps where the street is often empty and its look costs much less than the detector's;
-where somebody is always in view it costs nothing, because it is never asked.
+missed for a bounded time.
+
+It helps where the street is often empty and its look costs much less than the detector's. Where somebody is always in
+view it is never asked, and neither helps nor costs. Measured with YuNet at 160 x 96 px before YuNet at 640 x 384
+(``firmware/bench/prefilter.py``, share of the detector's processor time): 35 % saved on a drawn street that is empty
+for three quarters of the time, 23 % on a real one with cyclists, nothing in a crowd. 13 of 698 and 3 of 57 faces were
+missed, all before their track's first look and for 0.08 s at most; no track was missed altogether.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """A pre-filter of jetson-inference's ``detectNet``, for JetPack 5 and 6.0. The only file that imports the package.
 
 Knows two of its networks and what they need; refuses to fetch anything, and to start where it would find nothing for
-ever. After dusty-nv/jetson-inference: python/bindings/PyDetectNet.cpp, c/detectNet.cpp, data/networks/models.json.
+ever. Both are larger than YuNet, so they can only pay before a large detector; on a Jetson that is not measured. After
+dusty-nv/jetson-inference: python/bindings/PyDetectNet.cpp, c/detectNet.cpp, data/networks/models.json.
 """
 
 from __future__ import annotations

@@ -23,20 +23,32 @@ APPROACHING_SHARE, CONSTANT_SHARE = 0.5, 0.2
 
 @dataclass(frozen=True)
 class CrowdSpec:
-    """What crowd to make. ``life_frames`` is a walker's mean time in the street.
+    """What crowd to make.
+
+    Attributes:
+        numbers: how many walk, and are listed.
+        seed: of everything that is left to chance.
+        life_frames: a walker's mean time in the street.
+        in_view: about so many are in the street at once.
+        pause_frames: how long each of their places is empty before the next one comes.
 
     Raises:
-        ValueError: a life under 20 frames.
+        ValueError: a life under 20 frames, nobody in view, or a negative pause.
     """
 
     numbers: Numbers = field(default_factory=lambda: Numbers(walkers=100, listed=24, list_size=500))
     seed: int = 0
     life_frames: int = 90
+    in_view: int = IN_VIEW
+    pause_frames: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse a life too short to walk."""
-        if self.life_frames < 20:
-            raise ValueError(f"life_frames: expected at least 20, got {self.life_frames}")
+        """Refuse a life too short to walk, and a street in which nobody can."""
+        for name, value, least in (
+            ("life_frames", self.life_frames, 20), ("in_view", self.in_view, 1), ("pause_frames", self.pause_frames, 0)
+        ):  # fmt: skip
+            if value < least:
+                raise ValueError(f"{name}: expected at least {least}, got {value}")
 
 
 @dataclass(frozen=True)
@@ -113,9 +125,9 @@ class CrowdPlan:
 
 
 def plan_crowd(cast: Cast, spec: CrowdSpec) -> CrowdPlan:
-    """Give every part a time, a path and a look; about :data:`IN_VIEW` walkers are in the street at once."""
+    """Give every part a time, a path and a look; about ``spec.in_view`` walkers are in the street at once."""
     rng = np.random.default_rng([spec.seed, 2])
-    free_from = [int(rng.integers(0, 12)) for _ in range(IN_VIEW)]
+    free_from = [int(rng.integers(0, 12)) for _ in range(spec.in_view)]
     walkers: list[Walker] = []
     for i in rng.permutation(len(cast.parts)):
         slot = int(np.argmin(free_from))
@@ -125,7 +137,7 @@ def plan_crowd(cast: Cast, spec: CrowdSpec) -> CrowdPlan:
         choices = [Walker(*walk, _path(rng), _look(rng)) for _ in range(PATH_CHOICES)]
         beside = [w for w in walkers if w.last_frame >= first]
         walkers.append(min(choices, key=lambda w: _overlaps(w, beside)))
-        free_from[slot] = first + life - 2 * FADE_FRAMES  # the next one comes while this one goes
+        free_from[slot] = first + life - 2 * FADE_FRAMES + spec.pause_frames  # without one they cross at the edge
     walkers.sort(key=lambda w: w.first_frame)
     return CrowdPlan(tuple(walkers), max(w.last_frame for w in walkers) + 1)
 

@@ -66,6 +66,21 @@ def test_no_one_jumps(plan: CrowdPlan) -> None:
         assert max(steps) < 0.8
 
 
-def test_too_short_a_life_is_refused() -> None:
-    with pytest.raises(ValueError, match="life_frames"):
-        CrowdSpec(life_frames=5)
+def test_a_quiet_street_has_one_walker_at_a_time_and_long_pauses() -> None:
+    plan = plan_crowd(_cast(8), CrowdSpec(in_view=1, pause_frames=300))
+    counts = [sum(w.pose(f) is not None for w in plan.walkers) for f in range(plan.frames)]
+    assert max(counts) == 1
+    assert counts.count(0) == pytest.approx(plan.frames * 0.75, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"life_frames": 19}, "life_frames: expected at least 20, got 19"),
+        ({"in_view": 0}, "in_view: expected at least 1, got 0"),
+        ({"pause_frames": -1}, "pause_frames: expected at least 0, got -1"),
+    ],
+)
+def test_a_crowd_that_cannot_walk_is_refused(spec: dict[str, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        CrowdSpec(**spec)  # type: ignore[arg-type]
