@@ -63,7 +63,7 @@ class Level:
 EVERY = Level("looking at every frame", math.inf, "full")
 TEN = Level("looking at 10 frames a second", 10, "full")
 EIGHT = Level("looking at 8 frames a second", 8, "full")
-SMALL = Level("looking at 8 frames a second, near faces only", 8, "small")
+SMALL = Level("looking at 8 frames a second, with the small detector", 8, "small")
 NOTHING = Level("looking at nothing", 0, "small")
 LEVELS = (EVERY, TEN, EIGHT, SMALL, NOTHING)
 """From the mildest to the most severe."""
