@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from models.built import FILES, built_file
+from models.built import FILES, built_graph
 from models.detector import Detector
 from models.faces import F32
 from models.graphs import detector_graph
 from models.manifest import Manifest, load_manifest
-from models.runner import open_runner
+from models.runner_openvino import OpenVinoRunner
 
 
 class SmallYuNet:
@@ -52,10 +52,10 @@ def open_small_yunet(
         ModelError: the network is not here or was changed, or the canvas does not fit its grids.
     """
     net = (manifest or load_manifest()).one("detector")
-    plain, _ = built_file(net, files, "fp32")
-    graph = detector_graph(onnx.load(plain), net, canvas_px)
+    plain = built_graph(net, files, "fp32")
+    graph = detector_graph(onnx.load(plain.path), net, canvas_px)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{net.name}-small.onnx"
         onnx.save(graph, path)
-        detector = Detector(open_runner(path, picture_hw), canvas_px, min_score)
+        detector = Detector(OpenVinoRunner(path, picture_hw), canvas_px, min_score)
     return SmallYuNet(f"{net.name} at {canvas_px[0]} x {canvas_px[1]}", detector)

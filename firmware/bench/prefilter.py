@@ -30,10 +30,11 @@ from firmware.demo_files import DemoError, make_files
 from firmware.match.finder import Finder
 from firmware.match.tracker import Tracker
 from models.faces import F32, Faces
-from models.manifest import ModelError, load_manifest
+from models.manifest import ModelError
 from models.prefilter import LOOK_ANYWAY_EVERY, Gate, Prefilter
 from models.prefilter_yunet import open_small_yunet
-from models.vision import detector_for
+from models.runner_openvino import OpenVinoBackend
+from models.vision import open_vision
 
 CANVASES_PX = ((160, 96), (320, 192))
 MIN_SCORE = 0.3
@@ -193,11 +194,11 @@ def measure(shown: dict[str, Path], canvases_px: Iterable[tuple[int, int]] = CAN
         CameraError: a video cannot be opened.
         ModelError: the networks are not here.
     """
-    full_px = load_manifest().one("detector").canvas_px
+    vision = open_vision(OpenVinoBackend())
     worths = []
     for canvas_px in canvases_px:
         for name, path in shown.items():
-            looks = record(_frames(path), Finder(full_px, detector_for), _small_yunet(canvas_px))
+            looks = record(_frames(path), Finder(vision), _small_yunet(canvas_px))
             worths.append(judge(name, f"{canvas_px[0]} x {canvas_px[1]}", looks))
     return worths
 

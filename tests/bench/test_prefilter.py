@@ -16,7 +16,7 @@ from firmware.bench.prefilter import Look, Worth, _tracks_seen, judge, main, mea
 from firmware.demo_files import DemoFiles
 from firmware.match.finder import Finder
 from models.faces import F32, Faces
-from models.vision import detector_for
+from models.vision import Vision
 from tests.film import drawn_walk, empty_street
 
 STEP_NS = 40_000_000
@@ -89,12 +89,12 @@ class Sized:
         return np.zeros((int(image.max() > 200), 4), np.float32)
 
 
-def test_every_frame_is_looked_at_by_both_after_one_to_be_warm() -> None:
+def test_every_frame_is_looked_at_by_both_after_one_to_be_warm(vision: Vision) -> None:
     sized = Sized()
     pictures = [empty_street(), *drawn_walk(2)]
     frames = [Frame("bench", n, n * STEP_NS, ArrayPicture(picture)) for n, picture in enumerate(pictures)]
     clock = iter([0.0, 1.0, 4.0, 10.0, 11.0, 14.0, 20.0, 21.0, 24.0])
-    found = record(frames, Finder((640, 384), detector_for), sized.open, lambda: next(clock))
+    found = record(frames, Finder(vision), sized.open, lambda: next(clock))
     assert [(len(look.faces), len(look.boxes), look.t_ns) for look in found] == [
         (0, 0, 0), (1, 1, STEP_NS), (1, 1, 2 * STEP_NS)
     ]  # fmt: skip
