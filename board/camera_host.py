@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import av
 import numpy as np
@@ -71,6 +72,10 @@ class HostPicture:
             whole = self._scalers.whole.reformat(self._frame, format="rgb24", threads=1)
             self._rgb = _turned(_pixels(whole), self._quarters)
         return self._rgb
+
+    def on_device(self) -> AbstractContextManager[None]:
+        """It is in the processor's memory."""
+        return nullcontext()
 
     def fitted(self, width_px: int, height_px: int) -> Pixels:
         """Area-averaged first and converted then: a third of the work of converting the whole picture first."""

@@ -6,13 +6,26 @@ detector and never again, so the whole colour image is made only where a face is
 
 from __future__ import annotations
 
-from typing import Protocol
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 Pixels = npt.NDArray[np.uint8]
+
+
+class DevicePixels(Protocol):
+    """Pixels where a GPU reads them, (height, width, 3) u8 RGB, dense."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(height, width, 3)."""
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        """Where they lie: CUDA array interface, version 3 (Numba documentation)."""
 
 
 class Picture(Protocol):
@@ -31,6 +44,12 @@ class Picture(Protocol):
 
     def fitted(self, width_px: int, height_px: int) -> Pixels:
         """The picture scaled down to fit into the box, shape (h, w, 3), u8, RGB; never scaled up."""
+
+    def on_device(self) -> AbstractContextManager[DevicePixels | None]:
+        """The whole picture for a network that reads it where it lies; None where it lies in the processor's memory.
+
+        The camera does not write there before the context is left, so nothing may read it afterwards.
+        """
 
 
 def fitted_size(picture: tuple[int, int], box: tuple[int, int]) -> tuple[int, int]:
@@ -68,6 +87,10 @@ class ArrayPicture:
     def rgb(self) -> Pixels:
         """The array itself."""
         return self._rgb
+
+    def on_device(self) -> AbstractContextManager[None]:
+        """It is in the processor's memory."""
+        return nullcontext()
 
     def fitted(self, width_px: int, height_px: int) -> Pixels:
         """Area-averaged down to the box."""

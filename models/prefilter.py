@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from models.faces import F32, Faces
+from models.manifest import ModelError
 
 LOOK_ANYWAY_EVERY = 5
 """Of so many frames of a camera in a row at least one goes to the detector: a third of a second at 15 a second."""
@@ -76,6 +77,8 @@ class Gate(Generic[_Image]):
         """Those for which the pre-filter was run."""
         self.skipped = 0
         """Those that the detector was spared."""
+        self.fault = ""
+        """Why the pre-filter is asked no more; the detector looks at everything then."""
         self._prefilter = prefilter
         self._every = every
         self._linger_ns = round(linger_s * 1e9)
@@ -101,9 +104,15 @@ class Gate(Generic[_Image]):
         return faces
 
     def _lets_through(self, street: _Street, t_ns: int, image: _Image) -> bool:
+        if self.fault:
+            return True
         if street.face_t_ns is not None and t_ns - street.face_t_ns <= self._linger_ns:
             return True
         if street.skipped + 1 >= self._every:
             return True
         self.asked += 1
-        return len(self._prefilter.boxes(image)) > 0
+        try:
+            return len(self._prefilter.boxes(image)) > 0
+        except ModelError as error:
+            self.fault = f"{self.name}: {error}"
+            return True

@@ -44,7 +44,13 @@ class Finder:
         return self._through(frame, small, lambda: detect(small).scaled(factor))
 
     def look(self, frame: Frame, canvas: Canvas = "full") -> Faces:
-        """Both steps in one; raises as :meth:`find`."""
+        """The faces of a frame, read where it lies if the networks can; raises as :meth:`find`."""
+        if not self._vision.in_place:
+            return self.find(frame, self.shrink(frame, canvas), canvas)
+        with frame.picture.on_device() as pixels:
+            if pixels is not None:
+                detect = self._detector(pixels.shape[0], pixels.shape[1], canvas).detect_in_place
+                return self._through(frame, pixels, lambda: detect(pixels))
         return self.find(frame, self.shrink(frame, canvas), canvas)
 
     def _through(self, frame: Frame, image: object, detect: Callable[[], Faces]) -> Faces:

@@ -1,48 +1,82 @@
 """Open the networks on what the machine is made for, or, with an alarm, on what is left. Knows backends; no camera.
 
 A van without TensorRT, or whose engines are not to be trusted, still looks: on its processor, at a reduced rate, and it
-says so in every status until it is mended.
+says so in every status until it is mended. A pre-filter that cannot be had only costs time.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from board.board import Board
 from board.device_key import DeviceKeyError
 from models.backend_tensorrt import OpenTensorRt, open_tensorrt
 from models.manifest import ModelError
+from models.prefilter import Gate
+from models.prefilter_detectnet import Preset, open_detectnet
 from models.runner_openvino import OpenVinoBackend
 from models.vision import Vision, open_vision
+
+_TENSORRT = "TensorRT "
 
 
 @dataclass(frozen=True)
 class Networks:
-    """Proven networks; ``fault`` says why they run on the fallback runner, and is empty when they do not."""
+    """Proven networks.
+
+    Attributes:
+        vision: detector, close-up and embedder.
+        fault: why they run on the fallback runner; empty where they do not.
+        gate: spares the detector empty frames.
+        gate_fault: why there is none although one was asked for.
+    """
 
     vision: Vision
     fault: str = ""
+    gate: Gate[Any] | None = None
+    gate_fault: str = ""
 
     @property
     def alarms(self) -> tuple[str, ...]:
-        """What a person has to know."""
-        return (f"networks on the processor, at a reduced rate: {self.fault}",) if self.fault else ()
+        """What a person has to know, now."""
+        words = []
+        if self.fault:
+            words.append(f"networks on the processor, at a reduced rate: {self.fault}")
+        gate_fault = self.gate_fault or (self.gate.fault if self.gate else "")
+        if gate_fault:
+            words.append(f"no pre-filter: {gate_fault}")
+        return tuple(words)
 
 
-def open_networks(board: Board, tensorrt: OpenTensorRt = open_tensorrt) -> Networks:
+def open_networks(board: Board, prefilter: Preset | None = None, tensorrt: OpenTensorRt = open_tensorrt) -> Networks:
     """The networks of this machine.
 
     Args:
         board: says what it is made for, and vouches for its engines.
+        prefilter: that is wanted.
         tensorrt: opens the GPU.
 
     Raises:
         ModelError: not even the processor can run them.
     """
+    vision, fault = _vision(board, tensorrt)
+    gate, gate_fault = (None, "") if prefilter is None else _gate(prefilter, vision)
+    return Networks(vision, fault, gate, gate_fault)
+
+
+def _vision(board: Board, tensorrt: OpenTensorRt) -> tuple[Vision, str]:
     if board.networks == "openvino":
-        return Networks(open_vision(OpenVinoBackend()))
+        return open_vision(OpenVinoBackend()), ""
     try:
-        backend = tensorrt(board.engines, board.device_key, board.power_mode().name, "fp16")
-        return Networks(open_vision(backend))
+        return open_vision(tensorrt(board.engines, board.device_key, board.power_mode().name, "fp16")), ""
     except (ModelError, DeviceKeyError) as error:
-        return Networks(open_vision(OpenVinoBackend()), str(error))
+        return open_vision(OpenVinoBackend()), str(error)
+
+
+def _gate(prefilter: Preset, vision: Vision) -> tuple[Gate[Any] | None, str]:
+    """It is shown what the detector is shown, on the GPU, and so it needs the networks there."""
+    try:
+        return Gate(open_detectnet(prefilter, vision.runner.removeprefix(_TENSORRT))), ""
+    except ModelError as error:
+        return None, str(error)

@@ -100,7 +100,7 @@ def serve(file: MatchFile, board: Board, wall: str, log: Log, stop: threading.Ev
 
 
 def _prepare(file: MatchFile, board: Board, log: Log) -> Parts:
-    networks = open_networks(board)
+    networks = open_networks(board, file.match.prefilter)
     for alarm in networks.alarms:
         log.alarm("networks", reason=alarm)
     vision = networks.vision
@@ -142,7 +142,7 @@ def _detected(
     parts: Parts, outbound: Outbound, stop: threading.Event, log: Log
 ) -> Iterator[tuple[Frame, Faces] | None]:
     """Newest frames with their faces; None when time passed without one, or when nothing may be looked at."""
-    finder = Finder(parts.networks.vision)
+    finder = Finder(parts.networks.vision, parts.networks.gate)
     while not stop.is_set():
         try:
             frame = parts.slots.take(_TICK_S)

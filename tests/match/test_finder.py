@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from board.camera import Frame
-from board.picture import ArrayPicture, Pixels
+from board.picture import ArrayPicture, DevicePixels, Pixels
 from firmware.match.finder import Finder
 from firmware.match.tracker import TrackerSettings
 from models.detector import Detector
 from models.faces import F32
 from models.prefilter import LINGER_S, Gate
-from models.vision import Vision
+from models.vision import Vision, open_vision
 from tests.film import drawn_walk, empty_street
+from tests.models.van import Van, graphs
 
 STEP_NS = 40_000_000
 CANVAS_PX = (640, 384)
@@ -84,3 +89,57 @@ def test_the_gates_time_is_the_frames(vision: Vision) -> None:
 
 def test_a_gate_keeps_looking_for_longer_than_a_track_can_be_unseen() -> None:
     assert TrackerSettings().max_gap_s < LINGER_S
+
+
+class Pinned:
+    """A picture on the device that notes when it may be read and when no more."""
+
+    def __init__(self, van: Van, picture: Pixels) -> None:
+        self._picture = ArrayPicture(picture)
+        self._memory = van.backend.cuda.mapped(picture.shape, np.uint8)
+        self._memory.array[:] = picture
+        self.shape = picture.shape
+        self.width_px, self.height_px = self._picture.width_px, self._picture.height_px
+        self.notes: list[str] = []
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        self.notes.append("read")
+        return {"shape": self.shape, "typestr": "|u1", "data": (self._memory.pointer, True), "version": 3}
+
+    def rgb(self) -> Pixels:
+        raise AssertionError("copied whole")
+
+    def fitted(self, width_px: int, height_px: int) -> Pixels:
+        raise AssertionError("copied small")
+
+    @contextmanager
+    def on_device(self) -> Iterator[DevicePixels | None]:
+        self.notes.append("pinned")
+        yield self
+        self.notes.append("free")
+
+
+def large_face() -> Pixels:
+    (picture,) = drawn_walk(1)
+    return np.repeat(np.repeat(picture, 2, axis=0), 2, axis=1)
+
+
+def test_a_frame_on_the_device_is_found_in_where_it_lies_and_copied_nowhere(vision: Vision, tmp_path: Path) -> None:
+    van = Van(tmp_path)
+    for graph, profile in graphs().profiles(((1280, 720),)):
+        van.build(graph, profile)
+    pinned = Pinned(van, large_face())
+    finder = Finder(open_vision(van.backend))
+    faces = finder.look(Frame("front", 0, 0, pinned))
+    assert pinned.notes == ["pinned", "read", "free"]
+    host = Finder(vision)
+    wanted = host.look(frame(large_face()))
+    assert len(faces) == len(wanted) == 1
+    np.testing.assert_allclose(faces.boxes, wanted.boxes, atol=4)
+    assert len(finder.look(frame(large_face(), 1))) == 1  # a picture in memory is fitted and copied
+
+
+def test_networks_on_the_processor_are_given_the_small_picture(vision: Vision) -> None:
+    (picture,) = drawn_walk(1)
+    assert len(Finder(vision).look(frame(picture), "small")) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import pytest
@@ -19,11 +20,14 @@ def _board(state: Path) -> Board:
     return Board("jetson", open_board().open_camera, networks="tensorrt", state=state)
 
 
-def _open(state: Path, version: str = "10.3.0") -> Networks:
-    def tensorrt(engines: Path, key: DeviceKey, power_mode: str, precision: Precision) -> TensorRtBackend:
-        return Van(engines.parent, version=version, power_mode=power_mode, key=key(), precision=precision).backend
+def _simulated(
+    engines: Path, key: DeviceKey, power_mode: str, precision: Precision, version: str = "10.3.0"
+) -> TensorRtBackend:
+    return Van(engines.parent, version=version, power_mode=power_mode, key=key(), precision=precision).backend
 
-    return open_networks(_board(state), tensorrt)
+
+def _open(state: Path, version: str = "10.3.0") -> Networks:
+    return open_networks(_board(state), tensorrt=functools.partial(_simulated, version=version))
 
 
 def _build(state: Path) -> None:
@@ -77,6 +81,20 @@ def test_a_van_without_tensorrt_looks_with_its_processor_and_alarms(tmp_path: Pa
         load_tensorrt((("nowhere",),))
         pytest.fail("a module named nowhere is installed")
 
-    networks = open_networks(_board(tmp_path), nothing)
+    networks = open_networks(_board(tmp_path), tensorrt=nothing)
     assert networks.vision.runner.startswith("OpenVINO")
     assert networks.fault == "TensorRT is not installed: No module named 'nowhere'"
+
+
+def test_a_pre_filter_that_cannot_be_had_is_an_alarm_and_the_detector_looks_at_everything(tmp_path: Path) -> None:
+    _build(tmp_path)
+    networks = open_networks(_board(tmp_path), "facedetect", _simulated)
+    assert networks.gate is None
+    assert networks.alarms == (
+        "no pre-filter: detectNet facedetect: needs TensorRT 8 (JetPack 6.0 or older), this machine has 10.3.0",
+    )
+
+
+def test_on_a_host_there_is_no_pre_filter() -> None:
+    (alarm,) = open_networks(open_board(), "peoplenet").alarms
+    assert alarm.startswith("no pre-filter: detectNet peoplenet: needs TensorRT 8")

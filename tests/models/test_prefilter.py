@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.faces import F32, Faces
+from models.manifest import ModelError
 from models.prefilter import LINGER_S, LOOK_ANYWAY_EVERY, Gate
 
 STEP_NS = 40_000_000
@@ -172,3 +173,22 @@ def test_the_shipped_numbers() -> None:
     shipped.see(*[EMPTY] * 2 * LOOK_ANYWAY_EVERY)
     assert len(shipped.looked) == 2
     assert LINGER_S > 0
+
+
+@dataclass
+class Failing(Noticer):
+    """A pre-filter whose network fails from the third look on."""
+
+    def boxes(self, image: Scene) -> F32:
+        found = super().boxes(image)
+        if len(self.asked) > 2:
+            raise ModelError("the network failed")
+        return found
+
+
+def test_a_prefilter_that_fails_is_asked_no_more_and_the_detector_looks_at_everything() -> None:
+    noticer = Failing()
+    broken = Street(Gate(noticer, EVERY, LINGER))
+    assert broken.see(EMPTY, EMPTY, *[MISSED] * 5) == [0, 0, 1, 1, 1, 1, 1]
+    assert len(noticer.asked) == 3
+    assert broken.gate.fault == "noticer: the network failed"
