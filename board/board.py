@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from board.camera import Camera, CameraError
+from board.camera import Camera, CameraError, CameraSpec
+from board.camera_jetson import JetsonCameras, load_jetson_utils
 from board.device_key import device_key
 from board.power_mode import PowerMode, read_power_mode
+from board.recovery import Recovery
 from board.thermal import Heat, ThermalError, read_heat
 
 JETSON_RELEASE = Path("/etc/nv_tegra_release")
 STATE = Path("/var/lib/kerbside")
 """What outlives a restart: engines, and the key that vouches for them."""
-OpenCamera = Callable[[str, str], Camera]
+RESTART_REQUEST = Path("/run/kerbside/restart-nvargus")
+"""A privileged unit watches for it and restarts NVIDIA's camera daemon."""
+OpenCamera = Callable[[CameraSpec], Camera]
 
 
 @dataclass(frozen=True)
@@ -23,9 +28,10 @@ class Board:
     """The drivers of one machine.
 
     Attributes:
-        name: ``host``, or ``jetson (host drivers)`` where a Jetson runs without its own.
-        open_camera: (name, uri) to an open camera; raises :class:`board.camera.CameraError`.
+        name: ``host``, ``jetson``, or ``jetson (host drivers)`` where a Jetson runs without its own.
+        open_camera: opens a camera; raises :class:`board.camera.CameraError`, and anything else to end the process.
         networks: what this machine is made to run networks with.
+        alarms: what is not as it should be, in words.
         state: folder of what outlives a restart.
     """
 
@@ -33,6 +39,7 @@ class Board:
     open_camera: OpenCamera
     networks: Literal["openvino", "tensorrt"] = "openvino"
     state: Path = STATE
+    alarms: tuple[str, ...] = ()
 
     @property
     def engines(self) -> Path:
@@ -55,16 +62,30 @@ class Board:
             return None
 
 
-def open_board(release: Path = JETSON_RELEASE) -> Board:
-    """The board of this machine. A Jetson's own cameras come later; it says so in its name."""
-    from board.camera_host import HostCamera  # a backend's import is its own
+def open_board(release: Path = JETSON_RELEASE, load: Callable[[], Any] = load_jetson_utils) -> Board:
+    """The board of this machine.
 
-    def open_camera(name: str, uri: str) -> Camera:
-        return HostCamera(name, uri)
+    Args:
+        release: is there on a Jetson and nowhere else.
+        load: gives NVIDIA's bindings, or raises :class:`board.camera.CameraError`.
+    """
+    if not release.exists():
+        return Board("host", _open_host)
+    try:
+        cameras = JetsonCameras(load(), Recovery(RESTART_REQUEST, time.monotonic_ns))
+    except CameraError as error:
+        return Board("jetson (host drivers)", _open_host, "tensorrt", alarms=(f"cameras by host drivers: {error}",))
 
-    if release.exists():
-        return Board("jetson (host drivers)", open_camera, networks="tensorrt")
-    return Board("host", open_camera)
+    def open_camera(spec: CameraSpec) -> Camera:
+        return _open_host(spec) if spec.uri.startswith("file:") else cameras.open(spec)
+
+    return Board("jetson", open_camera, "tensorrt")
+
+
+def _open_host(spec: CameraSpec) -> Camera:
+    from board.camera_host import HostCamera  # a backend's import is its own: FFmpeg need not be on a van
+
+    return HostCamera(spec)
 
 
 __all__ = ["Board", "CameraError", "OpenCamera", "open_board"]

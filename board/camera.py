@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from board.picture import Picture
 
@@ -49,8 +49,31 @@ class Frame:
     picture: Picture
 
 
+@dataclass(frozen=True)
+class CameraSpec:
+    """Which camera, and how it is to be read.
+
+    Attributes:
+        name: what frames carry as their camera.
+        uri: the source, such as ``csi://0``, ``v4l2:///dev/video0`` or ``file:///path/clip.mp4``.
+        size_px: (width, height) of the pictures that a device is asked for; its driver chooses where there is none.
+        fps: frames a second that a device is asked for.
+        mounting: how the device is screwed on; the pictures of one that hangs upside down are turned by half.
+    """
+
+    name: str
+    uri: str
+    size_px: tuple[int, int] | None = None
+    fps: float | None = None
+    mounting: Literal["upright", "upside-down"] = "upright"
+
+
 class Camera(Protocol):
     """An open source. Not thread-safe: one thread reads and closes it."""
+
+    @property
+    def fault(self) -> str:
+        """Why the source was lost, in words; empty while it is not, or where nothing more is known."""
 
     def read(self) -> Frame | Gap:
         """The next frame, or why there is none. Never raises for a fault of the source."""

@@ -21,7 +21,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from board.camera import CameraError, Frame, Gap
+from board.camera import CameraError, CameraSpec, Frame, Gap
 from board.picture import Pixels, fitted_size
 
 Clock = Callable[[], int]
@@ -50,11 +50,11 @@ class HostPicture:
     whole picture while another asks for the fitted one. A frame that is to be shown turned by quarters is turned last.
     """
 
-    def __init__(self, frame: VideoFrame, scalers: _Scalers) -> None:
+    def __init__(self, frame: VideoFrame, scalers: _Scalers, turned: int = 0) -> None:
         self._frame = frame
         self._scalers = scalers
         self._rgb: Pixels | None = None
-        self._quarters = round(frame.rotation / 90) % 4  # counter-clockwise
+        self._quarters = (round(frame.rotation / 90) + turned) % 4  # counter-clockwise
 
     @property
     def width_px(self) -> int:
@@ -101,11 +101,17 @@ def _turned(picture: Pixels, quarters: int) -> Pixels:
     return np.ascontiguousarray(np.rot90(picture, quarters)) if quarters else picture
 
 
-def _open(uri: str, path: str, *, live: bool) -> InputContainer:
+def _device_options(spec: CameraSpec) -> dict[str, str]:
+    """What FFmpeg's V4L2 input is asked for."""
+    size = {} if spec.size_px is None else {"video_size": "{}x{}".format(*spec.size_px)}
+    return size | ({} if spec.fps is None else {"framerate": f"{spec.fps:g}"})
+
+
+def _open(uri: str, path: str, device: dict[str, str] | None) -> InputContainer:
     """The source, sure to hold a video that can be decoded. A file reaches no network, whatever it or its name says."""
-    url, options = (path, {}) if live else (f"file:{path}", {"protocol_whitelist": "file"})
+    url, options = (f"file:{path}", {"protocol_whitelist": "file"}) if device is None else (path, device)
     try:
-        container = av.open(url, format="v4l2" if live else None, options=options, timeout=(5.0, 2.0))
+        container = av.open(url, format=None if device is None else "v4l2", options=options, timeout=(5.0, 2.0))
     except (FFmpegError, OSError) as error:
         raise CameraError(f"{uri}: cannot be opened as video: {error.strerror or error}") from error
     video = container.streams.video
@@ -144,8 +150,7 @@ class HostCamera:
     """An open file or device.
 
     Args:
-        name: what frames carry as their camera.
-        uri: see the module.
+        spec: name and source, see the module; size, rate and mounting are a device's.
         clock: monotonic nanoseconds.
         paced: deliver a file at its own frame rate and stamp frames with ``clock``, as a camera would; otherwise as
             fast as it is read, stamped with the presentation time, so that a replay is deterministic.
@@ -154,15 +159,19 @@ class HostCamera:
         CameraError: unknown scheme, or the source cannot be opened as video now.
     """
 
-    def __init__(self, name: str, uri: str, clock: Clock = time.monotonic_ns, *, paced: bool = True) -> None:
-        scheme, _, path = uri.partition("://")
+    fault = ""
+    """FFmpeg tells no reason."""
+
+    def __init__(self, spec: CameraSpec, clock: Clock = time.monotonic_ns, *, paced: bool = True) -> None:
+        scheme, _, path = spec.uri.partition("://")
         if scheme not in {"file", "v4l2"} or not path:
-            raise CameraError(f"{uri}: expected file://PATH or v4l2://DEVICE")
-        self._name = name
+            raise CameraError(f"{spec.uri}: expected file://PATH or v4l2://DEVICE")
+        self._name = spec.name
         self._clock = clock
         self._live = scheme == "v4l2"
         self._paced = paced and not self._live
-        self._container = _open(uri, path, live=self._live)
+        self._turned = 2 if self._live and spec.mounting == "upside-down" else 0
+        self._container = _open(spec.uri, path, _device_options(spec) if self._live else None)
         self._stream = self._container.streams.video[0]
         # One thread decodes: two cost 25 % more processor time in all, and the cores have other work.
         self._stream.thread_type = "NONE"
@@ -174,7 +183,7 @@ class HostCamera:
         self._seq = 0
         self._offset_ns: int | None = None
         self._gone: Gap | None = None
-        self.uri = uri
+        self.uri = spec.uri
 
     @property
     def size_px(self) -> tuple[int, int]:
@@ -206,7 +215,7 @@ class HostCamera:
         shown_ns = self._presentation_ns(decoded)
         self._reach(shown_ns, decoded)
         t_ns = self._stamp(shown_ns)
-        frame = Frame(self._name, self._seq, t_ns, HostPicture(decoded, self._scalers))
+        frame = Frame(self._name, self._seq, t_ns, HostPicture(decoded, self._scalers, self._turned))
         self._seq += 1
         return frame
 

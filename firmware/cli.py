@@ -36,6 +36,8 @@ def run(
     check: Annotated[bool, typer.Option("--check", help="Only say whether the configuration is right.")] = False,
 ) -> None:
     """Run the appliance: the match process and the link process, until stopped."""
+    from board.board import open_board
+    from firmware.engines import camera_sizes_px, tend_engines
     from firmware.supervisor import Supervisor
     from firmware.van import VanFile
 
@@ -46,10 +48,12 @@ def run(
     if check:
         typer.echo(f"{config}: {van.van}, {len(van.match.cameras)} camera(s), broker {van.link.broker_host}")
         return
+    log = Log("run")
+    tend_engines(open_board(), camera_sizes_px(van.match), Console(stderr=True), log)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    raise typer.Exit(Supervisor(config, Log("run")).run(stop))
+    raise typer.Exit(Supervisor(config, log).run(stop))
 
 
 @app.command()

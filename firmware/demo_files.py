@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from board.camera import Frame
+from board.camera import CameraSpec, Frame
 from board.camera_host import HostCamera
 from models.golden import FOLDER, PICTURE
 
@@ -72,7 +72,7 @@ def _video(name: str, folder: Path, wheel: Path) -> Path:
 
 
 def _frame(video: Path, number: int) -> Image.Image:
-    camera = HostCamera("demo", f"file://{video}", paced=False)
+    camera = HostCamera(CameraSpec("demo", f"file://{video}"), paced=False)
     try:
         for _ in range(number):
             camera.read()

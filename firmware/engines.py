@@ -10,12 +10,21 @@ from rich.console import Console
 from board.board import Board
 from board.device_key import DeviceKeyError
 from firmware.log import Log
+from firmware.match.settings import MatchSettings
 from models.backend_tensorrt import OpenTensorRt, open_tensorrt
 from models.bars import bar
 from models.manifest import ModelError, load_manifest
 from models.runner_openvino import OpenVinoBackend
 from models.vision import Graphs
 from models.workshop import tend
+
+USUAL_PX = (1280, 720)
+"""What a camera sends that is asked for no size (jetson-utils: videoOptions)."""
+
+
+def camera_sizes_px(match: MatchSettings) -> tuple[tuple[int, int], ...]:
+    """(width, height) of the pictures that the configured cameras will send."""
+    return tuple(dict.fromkeys(camera.size_px or USUAL_PX for camera in match.cameras))
 
 
 def tend_engines(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from board.camera import Frame, Gap
+from board.camera import CameraSpec, Frame, Gap
 from board.camera_host import HostCamera
 from board.picture import Pixels
 from firmware.match.ahead import ahead
@@ -117,7 +117,7 @@ def replay(
         ReplayError: it is empty or cut off.
     """
     sys.setswitchinterval(0.0005)  # three threads share the lock for well under a millisecond at a time
-    camera = HostCamera(CAMERA, source, paced=False)
+    camera = HostCamera(CameraSpec(CAMERA, source), paced=False)
     pipeline = Pipeline(prepared.vision, prepared.watchlist, settings)
     finder = Finder(prepared.vision)
     times_ns: list[int] = []

@@ -10,7 +10,7 @@ import av
 import numpy as np
 from PIL import Image
 
-from board.camera import Frame, Gap
+from board.camera import CameraSpec, Frame, Gap
 from board.camera_host import HostCamera
 from board.picture import Pixels
 from models.golden import FOLDER, PICTURE
@@ -42,7 +42,7 @@ def write_video(path: Path, pictures: Iterable[Pixels]) -> Path:
 
 def frames(video: Path) -> list[Frame]:
     """Every frame of a video, as a replay sees them."""
-    camera = HostCamera("film", f"file://{video}", paced=False)
+    camera = HostCamera(CameraSpec("film", f"file://{video}"), paced=False)
     try:
         return [got for got in iter(camera.read, Gap.ENDED) if isinstance(got, Frame)]
     finally:

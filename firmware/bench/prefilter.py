@@ -18,7 +18,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from board.camera import CameraError, Frame
+from board.camera import CameraError, CameraSpec, Frame
 from board.camera_host import HostCamera
 from board.picture import Pixels
 from firmware.bench import BenchError
@@ -208,7 +208,7 @@ def _small_yunet(canvas_px: tuple[int, int]) -> OpenPrefilter:
 
 
 def _frames(video: Path) -> Iterator[Frame]:
-    camera = HostCamera("bench", f"file://{video.resolve()}", paced=False)
+    camera = HostCamera(CameraSpec("bench", f"file://{video.resolve()}"), paced=False)
     try:
         while isinstance(got := camera.read(), Frame):
             yield got

@@ -102,18 +102,19 @@ def _keep_open(source: Source, slots: Slots, log: Log, stop: threading.Event) ->
         except CameraError as error:
             _lose(source.name, str(error), slots, log)
         else:
-            seen, gap = _read_until_gap(camera, slots, stop)
+            seen, gap, fault = _read_until_gap(camera, slots, stop)
             if gap is Gap.ENDED or stop.is_set():
                 slots.say(source.name, "ended")
                 log.info("camera ended", camera=source.name, frames=seen)
                 return
             pause_s = FIRST_PAUSE_S if seen else pause_s
-            _lose(source.name, "the source stopped", slots, log)
+            _lose(source.name, fault or "the source stopped", slots, log)
         stop.wait(pause_s)
         pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
 
-def _read_until_gap(camera: Camera, slots: Slots, stop: threading.Event) -> tuple[int, Gap]:
+def _read_until_gap(camera: Camera, slots: Slots, stop: threading.Event) -> tuple[int, Gap, str]:
+    """Frames read, what came instead of the next, and the camera's reason."""
     seen = 0
     try:
         while not stop.is_set():
@@ -122,10 +123,10 @@ def _read_until_gap(camera: Camera, slots: Slots, stop: threading.Event) -> tupl
                 slots.put(got)
                 seen += 1
             elif got is not Gap.TIMEOUT:
-                return seen, got
+                return seen, got, camera.fault
     finally:
         camera.close()
-    return seen, Gap.ENDED
+    return seen, Gap.ENDED, ""
 
 
 def _lose(name: str, reason: str, slots: Slots, log: Log) -> None:

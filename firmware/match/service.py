@@ -55,6 +55,7 @@ class Parts:
     pipeline: Pipeline
     slots: Slots
     throttle: Throttle
+    board_alarms: tuple[str, ...] = ()
 
 
 def serve(file: MatchFile, board: Board, wall: str, log: Log, stop: threading.Event) -> int:
@@ -78,8 +79,7 @@ def serve(file: MatchFile, board: Board, wall: str, log: Log, stop: threading.Ev
     outbound = Outbound(file.socket, lambda: status(_mode(parts, outbound), outbound.alarms()), log)
     outbound.start()
     sources = tuple(
-        capture.Source(camera.name, functools.partial(board.open_camera, camera.name, camera.source))
-        for camera in file.match.cameras
+        capture.Source(camera.name, functools.partial(board.open_camera, camera.spec)) for camera in file.match.cameras
     )
     threads = capture.start(sources, parts.slots, log, stop)
     runner = parts.networks.vision.runner
@@ -110,7 +110,7 @@ def _prepare(file: MatchFile, board: Board, log: Log) -> Parts:
     pipeline = Pipeline(vision, enrolment.watchlist, file.match.pipeline())
     slots = Slots(tuple(camera.name for camera in file.match.cameras))
     throttle = Throttle(Machine(board.heat, board.power_mode, fallback=bool(networks.fault)))
-    return Parts(networks, enrolment.watchlist, pipeline, slots, throttle)
+    return Parts(networks, enrolment.watchlist, pipeline, slots, throttle, board.alarms)
 
 
 def _reporter(file: MatchFile, parts: Parts) -> Reporter:
@@ -192,7 +192,7 @@ def _status(parts: Parts, wall: str, mode: str, alarms: tuple[str, ...]) -> Stat
 def _alarms(parts: Parts, wall: str) -> tuple[str, ...]:
     faulty = (f"camera {name} {state}" for name, state in dict(parts.slots.states).items() if state.startswith(_FAULTY))
     shed = () if parts.throttle.level.name == EVERY.name else (parts.throttle.level.words,)
-    return (*(() if wall == WALLED else (wall,)), *parts.networks.alarms, *shed, *faulty)
+    return (*(() if wall == WALLED else (wall,)), *parts.board_alarms, *parts.networks.alarms, *shed, *faulty)
 
 
 def _say_end(final: Status, unstored: int, log: Log) -> None:

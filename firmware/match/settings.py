@@ -7,19 +7,30 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from board.camera import CameraSpec
 from firmware.match.decision import SHIPPED_THRESHOLD, DecisionSettings
 from firmware.match.pipeline import PipelineSettings
 
 _Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 _Source = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]+://.+$")]
+_Side = Annotated[int, msgspec.Meta(ge=160, le=3840)]
+_Fps = Annotated[float, msgspec.Meta(ge=1, le=120)]
 _Threshold = Annotated[float, msgspec.Meta(ge=SHIPPED_THRESHOLD, le=1.0)]
 
 
 class CameraSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One ``[[match.cameras]]`` table: a name for events and logs, and a URI such as ``v4l2:///dev/video0``."""
+    """One ``[[match.cameras]]`` table: see :class:`board.camera.CameraSpec`."""
 
     name: _Name
     source: _Source
+    size_px: tuple[_Side, _Side] | None = None
+    fps: _Fps | None = None
+    mounting: Literal["upright", "upside-down"] = "upright"
+
+    @property
+    def spec(self) -> CameraSpec:
+        """For the board."""
+        return CameraSpec(self.name, self.source, self.size_px, self.fps, self.mounting)
 
 
 class MatchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from board.camera import CameraError, Frame, Gap
+from board.camera import CameraError, CameraSpec, Frame, Gap
 from board.camera_host import HostCamera
 from board.picture import ArrayPicture, Pixels
 from tests.board.stage import Film, LateClock, cut, grain, patch_edit, patch_matrix, write, write_sound
@@ -18,7 +18,7 @@ H264 = Film("libx264", keyframe_every="15")
 
 
 def _open(path: Path) -> HostCamera:
-    return HostCamera("front", f"file://{path}", paced=False)
+    return HostCamera(CameraSpec("front", f"file://{path}"), paced=False)
 
 
 def _first(path: Path) -> Frame:
@@ -156,7 +156,7 @@ def test_a_file_whose_time_starts_late_is_whole(tmp_path: Path) -> None:
 )
 def test_a_source_that_cannot_work_is_refused_by_name(uri: str, complaint: str) -> None:
     with pytest.raises(CameraError, match=complaint):
-        HostCamera("front", uri)
+        HostCamera(CameraSpec("front", uri))
 
 
 @pytest.mark.parametrize("data", [b"", b"this is no video\n" * 100, bytes(5000)])
@@ -186,19 +186,19 @@ def test_a_codec_that_nobody_knows_is_refused(clip: Path) -> None:
 
 def test_a_file_uri_never_reaches_the_network(clip: Path, tmp_path: Path) -> None:
     with pytest.raises(CameraError, match="No such file or directory"):
-        HostCamera("front", "file://http://127.0.0.1:9/clip.mp4")
+        HostCamera(CameraSpec("front", "file://http://127.0.0.1:9/clip.mp4"))
     clip.rename(tmp_path / "http:clip.mp4")
     assert isinstance(_open(tmp_path / "http:clip.mp4").read(), Frame)
 
 
 def test_a_relative_path_is_taken_from_here(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(clip.parent)
-    assert isinstance(HostCamera("front", "file://clip.mp4", paced=False).read(), Frame)
+    assert isinstance(HostCamera(CameraSpec("front", "file://clip.mp4"), paced=False).read(), Frame)
 
 
 def test_an_unpaced_file_has_its_own_time_and_asks_no_clock(clip: Path) -> None:
     clock = LateClock(5)
-    camera = HostCamera("front", f"file://{clip}", clock, paced=False)
+    camera = HostCamera(CameraSpec("front", f"file://{clip}"), clock, paced=False)
     frames, _ = read_frames(camera)
     assert [frame.t_ns for frame in frames] == [seq * 40_000_000 for seq in range(40)]
     assert clock.readings == []
@@ -206,7 +206,7 @@ def test_an_unpaced_file_has_its_own_time_and_asks_no_clock(clip: Path) -> None:
 
 def test_a_paced_file_keeps_its_intervals_from_the_first_reading_on(clip: Path) -> None:
     clock = LateClock(7_000_000_000)
-    frames, _ = read_frames(HostCamera("front", f"file://{clip}", clock, paced=True))
+    frames, _ = read_frames(HostCamera(CameraSpec("front", f"file://{clip}"), clock, paced=True))
     first = clock.readings[0]
     assert [frame.t_ns for frame in frames] == [first + seq * 40_000_000 for seq in range(40)]
 

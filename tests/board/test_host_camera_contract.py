@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from board.camera import CameraSpec, Gap
 from board.camera_host import HostCamera
 from tests.board.stage import LateClock, cut, write
 from tests.contract.camera_contract import CameraContract, Rig, scene
@@ -15,6 +16,7 @@ class FileRig:
     """Files made for the test."""
 
     size = (320, 240)
+    end = Gap.ENDED
 
     def __init__(self, folder: Path, *, paced: bool) -> None:
         self._folder = folder
@@ -27,7 +29,7 @@ class FileRig:
         return self._open(cut(write(self._folder / f"cut{frames}.mp4", [scene(*self.size)] * (2 * frames)), 0.5))
 
     def _open(self, path: Path) -> HostCamera:
-        return HostCamera("front", f"file://{path}", LateClock(0), paced=self._paced)
+        return HostCamera(CameraSpec("front", f"file://{path}"), LateClock(0), paced=self._paced)
 
 
 class TestFileAsFastAsPossible(CameraContract):

@@ -35,9 +35,11 @@ class Rig(Protocol):
 
     size: tuple[int, int]
     """(width, height) of the pictures, in pixels."""
+    end: Gap
+    """What comes after the last frame: a file ends, a device is lost."""
 
     def ends_after(self, frames: int) -> Camera:
-        """A source that comes to its proper end."""
+        """A source that brings so many frames and no more."""
 
     def lost_after(self, frames: int) -> Camera:
         """A source that is torn away when at least one and at most ``frames`` frames were read."""
@@ -73,7 +75,7 @@ class CameraContract:
 
     def test_every_frame_comes_once_and_in_order(self, rig: Rig) -> None:
         frames, gap = read_frames(rig.ends_after(12))
-        assert gap is Gap.ENDED
+        assert gap is rig.end
         assert [frame.seq for frame in frames] == list(range(12))
         assert {frame.camera for frame in frames} == {"front"}
 
@@ -133,10 +135,10 @@ class CameraContract:
             _assert_scene(frame.picture.fitted(*[side // 2 for side in rig.size]))
             _assert_scene(frame.picture.rgb())
 
-    def test_ended_stays_ended(self, rig: Rig) -> None:
+    def test_what_is_over_stays_over(self, rig: Rig) -> None:
         camera = rig.ends_after(3)
         read_frames(camera)
-        assert {camera.read() for _ in range(5)} == {Gap.ENDED}
+        assert {camera.read() for _ in range(5)} == {rig.end}
 
     def test_lost_is_a_value_and_stays_lost(self, rig: Rig) -> None:
         camera = rig.lost_after(20)
@@ -155,7 +157,7 @@ class CameraContract:
         read_frames(lost)
         lost.close()
         frames, gap = read_frames(rig.ends_after(4))
-        assert ([frame.seq for frame in frames], gap) == ([0, 1, 2, 3], Gap.ENDED)
+        assert ([frame.seq for frame in frames], gap) == ([0, 1, 2, 3], rig.end)
 
     def test_closing_twice_is_closing_once(self, rig: Rig) -> None:
         for camera in (rig.ends_after(3), rig.lost_after(20)):
@@ -173,4 +175,4 @@ class CameraContract:
         camera = rig.ends_after(2)
         read_frames(camera)
         camera.close()
-        assert camera.read() is Gap.ENDED
+        assert camera.read() is rig.end

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from board.board import Board
-from board.camera import Camera, Frame
+from board.camera import Camera, CameraSpec, Frame
 from board.picture import ArrayPicture
 from firmware.config import load
 from firmware.log import Log
@@ -21,7 +21,9 @@ from tests.film import empty_street
 class FaultyCamera:
     """Two frames, and a driver's bug."""
 
-    def __init__(self, name: str, _uri: str) -> None:
+    fault = ""
+
+    def __init__(self, name: str) -> None:
         self._name = name
         self._seq = 0
 
@@ -36,9 +38,9 @@ class FaultyCamera:
         return Frame(self._name, self._seq, time.monotonic_ns(), ArrayPicture(empty_street()))
 
 
-def open_faulty(name: str, uri: str) -> Camera:
+def open_faulty(spec: CameraSpec) -> Camera:
     """The board's way to open it."""
-    return FaultyCamera(name, uri)
+    return FaultyCamera(spec.name)
 
 
 if __name__ == "__main__":

@@ -27,9 +27,10 @@ def frame(seq: int, camera: str = "front") -> Frame:
 class ScriptedCamera:
     """Brings what it was told to, in order; an error is raised, as no camera may."""
 
-    def __init__(self, *script: Frame | Gap | Exception) -> None:
+    def __init__(self, *script: Frame | Gap | Exception, fault: str = "") -> None:
         self._script = iter(script)
         self.closed = False
+        self.fault = fault
 
     def read(self) -> Frame | Gap:
         return self._bring(next(self._script))

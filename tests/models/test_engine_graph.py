@@ -153,6 +153,6 @@ def test_a_weight_beyond_half_precision_is_refused_by_name() -> None:
 def test_a_graph_without_the_usual_start_is_refused() -> None:
     graph = graphs().embedder
     model = onnx.load(graph.path)
-    next(node for node in model.graph.node if node.op_type == "Transpose").op_type = "Origin"
+    next(node for node in model.graph.node if node.op_type == "Transpose").op_type = "Identity"
     with pytest.raises(ModelError, match="sface: expected one Transpose that reads 'image', found 0"):
         engine_graph(model, graph.net, CHIPS, half=False)

@@ -110,7 +110,7 @@ def pad_above(model: onnx.ModelProto) -> None:
 
 
 def stretch(model: onnx.ModelProto) -> None:
-    _maker(model, "fit_hw").CopyFrom(helper.make_node("Origin", ["canvas_hw"], ["fit_hw"]))
+    _maker(model, "fit_hw").CopyFrom(helper.make_node("Identity", ["canvas_hw"], ["fit_hw"]))
 
 
 def fit_a_smaller_box(model: onnx.ModelProto) -> None:
@@ -119,7 +119,7 @@ def fit_a_smaller_box(model: onnx.ModelProto) -> None:
 
 
 def forget_to_scale_to_unit_length(model: onnx.ModelProto) -> None:
-    _maker(model, "vectors").CopyFrom(helper.make_node("Origin", ["fc1"], ["vectors"]))
+    _maker(model, "vectors").CopyFrom(helper.make_node("Identity", ["fc1"], ["vectors"]))
 
 
 def _spoilt(net: str, edit: Edit, folder: Path) -> Path:
