@@ -45,7 +45,7 @@ class Terminal:
             assert van.engines.folder == engines
             return van.backend
 
-        return CliRunner().invoke(app, list(words), obj=Entrance(lambda: board, tensorrt))
+        return CliRunner(env={"COLUMNS": "300"}).invoke(app, list(words), obj=Entrance(lambda: board, tensorrt))
 
     def engines(self) -> list[dict[str, Any]]:
         return list(json.loads(self.run("list", "--json").stdout)["engines"])
@@ -137,14 +137,11 @@ def test_speeds_stand_side_by_side(terminal: Terminal) -> None:
     assert backends == {"OpenVINO", "TensorRT"}
     assert all(speed["median_ms"] > 0 and speed["runs"] == 2 and not speed["fault"] for speed in speeds)
     assert {speed["ratio"] for speed in speeds if speed["backend"] == speeds[0]["backend"]} == {1.0}
-    table = terminal.run("bench", "--runs", "1").stdout
-    assert all(word in table for word in ("TensorRT", "sface", "1 of 128x128", "1.00x"))
 
 
-def test_a_speed_that_cannot_be_had_says_why(terminal: Terminal) -> None:
-    speeds = json.loads(terminal.run("bench", "--runs", "1", "--json").stdout)
-    faults = {speed["fault"].split(": ")[1] for speed in speeds if speed["backend"].startswith("TensorRT")}
-    assert faults == {"not built yet"}
+def test_a_speed_that_cannot_be_had_says_why_in_the_table(terminal: Terminal) -> None:
+    table = " ".join(terminal.run("bench", "--runs", "1").stdout.split())
+    assert all(word in table for word in ("TensorRT", "sface", "1 of 128x128", "1.00x", "not built yet"))
 
 
 def test_a_machine_without_tensorrt_says_so_and_makes_no_key(tmp_path: Path) -> None:
