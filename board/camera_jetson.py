@@ -131,6 +131,7 @@ class JetsonCamera:
             return Gap.LOST
         if not self._ring.make_room(READER_S):
             return Gap.TIMEOUT
+        # The size is known before the frame is taken; taking it would free the ring under its pictures (RingBuffer).
         if self._size_px not in {None, (size := (self._source.GetWidth(), self._source.GetHeight()))}:
             return self._lose(f"sends pictures of {size[0]} x {size[1]} instead of {self._size_px}")
         try:

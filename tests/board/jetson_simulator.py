@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, tee
 from typing import Any
 
 import numpy as np
@@ -74,6 +74,7 @@ class VideoSource:
         self._pts = count(0, 33_333_333)
 
     def __del__(self) -> None:
+        self._world.deleted += 1
         for memory in self._ring:
             memory.fill(GONE)
 
@@ -86,6 +87,11 @@ class VideoSource:
         return True
 
     def GetWidth(self) -> int:  # noqa: N802
+        """Of the frame that waits: gstBufferManager::Enqueue writes it before anybody has captured that frame."""
+        self._sensor.script, ahead = tee(self._sensor.script)
+        waits = next(ahead, None)
+        if isinstance(waits, np.ndarray):
+            self._size = (waits.shape[1], waits.shape[0])
         return self._size[0]
 
     def GetHeight(self) -> int:  # noqa: N802
@@ -143,11 +149,13 @@ class SimulatedJetsonUtils:
     Attributes:
         sensors: by the URI that the driver knows: links are not followed (v4l2 discovery compares names).
         leaked: sources that could not be made and are never freed (#148).
+        deleted: sources that were freed, with their rings.
         options: that each source was made with.
     """
 
     sensors: dict[str, Sensor] = field(default_factory=dict)
     leaked: int = 0
+    deleted: int = 0
     options: list[dict[str, Any]] = field(default_factory=list)
     streams: dict[int, list[Callable[[], None]]] = field(default_factory=lambda: {0: []})
     Log: _Log = field(default_factory=_Log)

@@ -136,6 +136,15 @@ def test_the_drivers_memory_goes_and_the_pictures_stay(end: Callable[[JetsonCame
         np.testing.assert_array_equal(frame.picture.fitted(9999, 9999), noisy(number))
 
 
+def test_a_closed_cameras_memory_is_not_kept_for_a_picture_that_is_held() -> None:
+    ju = SimulatedJetsonUtils({CSI.uri: Sensor.filming(*pictures(2))})
+    camera = JetsonCamera(ju, CSI, Clock(), str)
+    held = frames_of(camera, 2)
+    camera.close()
+    gc.collect()
+    assert (len(held), ju.deleted) == (2, 1)
+
+
 def test_a_network_that_reads_while_the_camera_is_closed_reads_what_it_was_given() -> None:
     camera = film(*pictures(2))
     (held,) = frames_of(camera, 1)
@@ -223,7 +232,8 @@ def test_a_new_size_midway_is_a_lost_camera_and_the_old_pictures_stay() -> None:
     held = frames_of(camera, 2)
     assert camera.read() is Gap.LOST
     assert camera.fault == "sends pictures of 640 x 480 instead of (320, 240)"
-    assert [frame.picture.rgb().shape for frame in held] == [(240, 320, 3)] * 2
+    for number, frame in enumerate(held):
+        np.testing.assert_array_equal(frame.picture.rgb(), noisy(number))
 
 
 def test_opened_anew_it_has_the_new_size() -> None:

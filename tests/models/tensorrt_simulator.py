@@ -71,6 +71,9 @@ class _Builder:
         if self._api.explicit_batch and not network.flags & 1:
             self._log.log(Severity.ERROR, "Error Code 4: implicit batch networks are not supported by the ONNX parser")
             return None
+        if self._api.fails_to_build:
+            self._log.log(Severity.ERROR, "Error Code 10: could not find any implementation for node Conv_0")
+            return None
         if config.monitor is not None:
             config.monitor.phase_start("Building engine", None, 2)
             config.monitor.phase_start("Timing tactics", "Building engine", 7)
@@ -248,6 +251,7 @@ class _Context:
 
     def _compute(self, addresses: dict[str, int], shape: tuple[int, ...]) -> int:
         self._engine.api.runs += 1
+        self._engine.api.shapes.append(shape)
         image = self._memory(addresses[self._engine.image], shape, np.uint8)
         if image is None:
             return ILLEGAL_ADDRESS
@@ -286,6 +290,8 @@ class SimulatedTensorRt:
         self.out_of_memory = self.fails_to_run = False
         self.fp16_error = 0.0
         self.timings_used: list[bool] = []
+        self.shapes: list[tuple[int, ...]] = []
+        self.fails_to_build = False
         self.explicit_batch = major == 8
         self.ILogger = Overridable
         if major != 8:

@@ -119,6 +119,7 @@ def test_a_batch_of_any_size_up_to_its_most(van: Van) -> None:
     runner = _runner(van, CHIPS)
     for count in (1, 8, 3, 8, 1):
         assert runner.run(_pictures(count, 112, 112, 3))[0].shape == (count, 128)
+    assert [shape[0] for shape in van.trt.shapes] == [1, 8, 3, 8, 1]
     assert van.cudart.launches == 0
 
 
@@ -277,6 +278,12 @@ def test_a_graph_that_the_parser_refuses_is_told_in_its_words(van: Van) -> None:
         build(van.trt, Order(raw, CLOSEUP, fp16=True))
     with pytest.raises(ModelError, match="cannot read the graph: Failed to parse"):
         build(van.trt, Order(b"nonsense", CLOSEUP, fp16=True))
+
+
+def test_a_build_that_fails_is_told_in_the_builders_words(van: Van) -> None:
+    van.trt.fails_to_build = True
+    with pytest.raises(ModelError, match="cannot build an engine for 128x128: Error Code 10: could not find any impl"):
+        build(van.trt, _order(van))
 
 
 @pytest.mark.parametrize("profile", [Profile(256, 128), Profile(128, 128, 8)])
