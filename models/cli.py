@@ -5,11 +5,13 @@ Exit codes: 0 done, 1 it could not be done, 2 it was asked for wrongly.
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, NoReturn
 
 import msgspec
@@ -23,7 +25,8 @@ from board.device_key import DeviceKeyError
 from models.backend_tensorrt import OpenTensorRt, Precision, TensorRtBackend, open_tensorrt
 from models.bars import bar
 from models.built import built_graph
-from models.fetch import fetch
+from models.fetch import fetch, published
+from models.golden import shipped_file
 from models.manifest import ModelError, Net, load_manifest
 from models.runner import Backend
 from models.runner_openvino import OpenVinoBackend
@@ -100,6 +103,22 @@ def build_command(
         _fail(error)
     _print_engines(states, as_json=as_json)
     raise typer.Exit(0 if all(state.usable for state in states) else _FAILED)
+
+
+@app.command("golden")
+def golden_command(
+    name: Annotated[str, typer.Argument(metavar="NET", help="A network that you brought.")],
+    wheels: Annotated[
+        Path | None, typer.Option(help="Folder with the wheels of the manifest; without it its addresses are used.")
+    ] = None,
+) -> None:
+    """Compute the golden figures of a network that you brought, with ONNX Runtime on its published file. On a host."""
+    try:
+        net = _brought(name)
+        path = _judge().write_figures(net, published(net, wheels))
+    except ModelError as error:
+        _fail(error)
+    typer.echo(f"golden figures of {name} in {path}")
 
 
 @app.command("list")
@@ -204,6 +223,20 @@ def _print_speeds(speeds: list[Speed], *, as_json: bool) -> None:
         cells = (escape(one.fault) or f"{one.median_ms:.2f} ({one.p95_ms:.2f})  {one.ratio:.2f}x" for one in row)
         table.add_row(row[0].graph, f"{row[0].count} of {row[0].pictures}", *cells)
     Console().print(table)
+
+
+def _brought(name: str) -> Net:
+    net = load_manifest().called(name)
+    if shipped_file(net).exists():
+        raise ModelError(f"{name}: its figures are shipped, there is nothing to make")
+    return net
+
+
+def _judge() -> ModuleType:
+    try:
+        return importlib.import_module("models.judge")
+    except ModuleNotFoundError as error:
+        raise ModelError(f"{error}: ONNX Runtime is the judge; run '.venv/bin/pip install onnxruntime'") from error
 
 
 def _fail(error: Exception | str, code: int = _FAILED) -> NoReturn:

@@ -15,16 +15,14 @@ from models.align import sample
 from models.detector import Detector
 from models.faces import F32
 
-FACE_SHARE = 0.5
-"""Width of the face in the close-up: 64 of 128 px, the size that the detector knows best."""
-
 
 class Closeup:
-    """Refines landmarks with a detector of a small square canvas."""
+    """Refines landmarks with a detector of a small square canvas, on which the face is as large as its family likes."""
 
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
         self._side_px = detector.canvas_px[0]
+        self._face_share = detector.family.closeup_share
 
     def refine(self, image: npt.NDArray[np.uint8], boxes: F32, landmarks: F32) -> F32:
         """Better landmarks (n, 5, 2) for faces with ``boxes`` (n, 4), all in pixels of ``image`` (H, W, 3) u8 RGB.
@@ -35,7 +33,7 @@ class Closeup:
 
     def _refine(self, image: npt.NDArray[np.uint8], box: F32, points: F32) -> F32:
         width, height = float(box[2] - box[0]), float(box[3] - box[1])
-        scale = max(width, 0.8 * height) / FACE_SHARE / self._side_px
+        scale = max(width, 0.8 * height) / self._face_share / self._side_px
         corner = (box[:2] + box[2:]) / 2 - scale * self._side_px / 2
         shift = corner + (scale - 1) / 2  # from a pixel's corner, where boxes count from, to its middle
         transform = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]], np.float32)
@@ -47,7 +45,7 @@ class Closeup:
         centres = (faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2
         off_centre = np.abs(centres - self._side_px / 2).max(axis=1)
         nearest = int(np.argmin(off_centre))
-        if off_centre[nearest] > self._side_px * FACE_SHARE / 2:
+        if off_centre[nearest] > self._side_px * self._face_share / 2:
             return points
         refined: F32 = faces.landmarks[nearest] * np.float32(scale) + corner.astype(np.float32)
         return refined

@@ -1,45 +1,55 @@
-"""Find faces in a picture. Knows the detector's grid, its decoding and non-maximum suppression; no tracks, no people.
+"""Find faces in a picture. Knows a detector's answers and non-maximum suppression; no tracks, no people.
 
-Decoding after OpenCV's ``FaceDetectorYN`` (modules/objdetect/src/face_detect.cpp): for the cell (column, row) of a grid
-of stride ``s``, centre = (cell + b[0:2]) s, size = exp(b[2:4]) s, landmark = (cell + k) s, score = sqrt(class object).
+How the answers are decoded is the family's: :mod:`models.decode`.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from models.built import Graph
+from models.decode import FAMILIES, YUNET, Family, anchors
 from models.faces import F32, Faces
 from models.manifest import ModelError
 from models.runner import CudaArray, InPlaceRunner, Runner
 
-STRIDES = (8, 16, 32)
-"""YuNet's three grids, in pixels of the canvas."""
+_Kind = TypeVar("_Kind", bound="Detector")
 
 
 class Detector:
-    """YuNet's graph of :func:`models.graphs.detector_graph` behind a runner.
+    """A graph of :func:`models.graphs.detector_graph` behind a runner.
 
     Args:
         runner: runs the graph.
         canvas_px: (width, height) of the graph's canvas.
-        min_score: faces below are not reported; [0, 1].
+        min_score: faces below are not reported; [0, 1]. The family's unless told.
         max_overlap: of two boxes with a larger intersection over union, the one with the lower score goes.
+        family: how the graph's outputs are to be read.
 
     Raises:
         ModelError: the outputs are not the three of such a graph.
     """
 
     def __init__(
-        self, runner: Runner, canvas_px: tuple[int, int], min_score: float = 0.6, max_overlap: float = 0.3
+        self,
+        runner: Runner,
+        canvas_px: tuple[int, int],
+        min_score: float | None = None,
+        max_overlap: float = 0.3,
+        family: Family = YUNET,
     ) -> None:
         self.canvas_px = canvas_px
+        self.family = family
         self._runner = runner
-        self._min_score = min_score
+        self._min_score = family.min_score if min_score is None else min_score
         self._max_overlap = max_overlap
-        self._cells, self._strides = _grid(canvas_px)
+        self._most: int | None = None
+        self._anchors = anchors(canvas_px, family.anchors_a_cell)
 
     def detect(self, image: npt.NDArray[np.uint8]) -> Faces:
         """Faces of one picture in its own pixels, best score first.
@@ -63,23 +73,28 @@ class Detector:
         return self._faces(self._runner.run_in_place(image), image.shape)
 
     def _faces(self, outputs: Sequence[F32], shape: tuple[int, ...]) -> Faces:
-        if [output.shape[1:] for output in outputs] != [(n := len(self._strides),), (n, 4), (n, 10)]:
+        if [output.shape[1:] for output in outputs] != [(n := len(self._anchors),), (n, 4), (n, 10)]:
             shapes = [output.shape for output in outputs]
             raise ModelError(f"detector: canvas {self.canvas_px} has {n} anchors, the outputs are {shapes}")
         scores, boxes, landmarks = (output[0] for output in outputs)
         found = np.flatnonzero(scores >= self._min_score)
-        found = found[np.argsort(-scores[found], kind="stable")]
-        faces = self._decode(found, scores[found], boxes[found], landmarks[found])
+        found = found[np.argsort(-scores[found], kind="stable")][: self._most]
+        decoded = self.family.decode(self._anchors[found], boxes[found], landmarks[found])
+        faces = Faces(*decoded, scores[found].astype(np.float32))
         kept = faces[suppress(faces.boxes, self._max_overlap)]
         height, width = shape[:2]
         return kept.scaled(max(width / self.canvas_px[0], height / self.canvas_px[1]))
 
-    def _decode(self, found: npt.NDArray[np.intp], scores: F32, boxes: F32, landmarks: F32) -> Faces:
-        cells, strides = self._cells[found], self._strides[found][:, None]
-        centres = (cells + boxes[:, :2]) * strides
-        halves = np.exp(boxes[:, 2:]) * strides / 2
-        points = (cells[:, None, :] + landmarks.reshape(-1, 5, 2)) * strides[:, :, None]
-        return Faces(np.hstack([centres - halves, centres + halves]), points, scores.astype(np.float32))
+    @classmethod
+    def of(cls: type[_Kind], graph: Graph, runner: Runner) -> _Kind:  # noqa: PYI019 typing.Self is younger than 3.10
+        """The detector of a built graph that ``runner`` runs."""
+        return cls(runner, graph.canvas_px, family=FAMILIES[graph.net.family])
+
+    def seeing_all(self, most: int) -> Detector:
+        """The same detector, but that it reports its ``most`` best answers, whether or not they are faces."""
+        other = copy.copy(self)
+        other._min_score, other._most, other._max_overlap = 0.0, most, 1.0  # noqa: SLF001 its own kind
+        return other
 
 
 def suppress(boxes: F32, max_overlap: float) -> npt.NDArray[np.intp]:
@@ -105,14 +120,3 @@ def intersection_over_union(a: F32, b: F32) -> F32:
 def _areas(boxes: F32) -> F32:
     areas: F32 = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     return areas
-
-
-def _grid(canvas_px: tuple[int, int]) -> tuple[F32, F32]:
-    """Cell (column, row) and stride of every anchor, finest grid first, rows from the top: (n, 2) and (n,) f32."""
-    cells, strides = [], []
-    for stride in STRIDES:
-        columns, rows = canvas_px[0] // stride, canvas_px[1] // stride
-        grid = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).reshape(-1, 2)
-        cells.append(grid.astype(np.float32))
-        strides.append(np.full(len(grid), stride, np.float32))
-    return np.concatenate(cells), np.concatenate(strides)

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from models.align import CHIP_PX
 from models.faces import F32, Embeddings
+from models.manifest import ModelError
 from models.runner import Runner
 
 BATCH = 8
@@ -14,7 +15,7 @@ BATCH = 8
 
 
 class Embedder:
-    """SFace's graph of :func:`models.graphs.embedder_graph` behind a runner.
+    """A graph of :func:`models.graphs.embedder_graph` behind a runner.
 
     Args:
         runner: runs the graph.
@@ -32,6 +33,7 @@ class Embedder:
 
         Raises:
             ValueError: another shape.
+            ModelError: the graph's templates are of another dimension, or as the runner says.
         """
         templates = Embeddings(np.zeros((len(chips), self.dimension), np.float32), self.space)
         self._add(chips, templates.vectors)
@@ -56,6 +58,8 @@ class Embedder:
             raise ValueError(f"chips: expected (n, {CHIP_PX}, {CHIP_PX}, 3), got {chips.shape}")
         for start in range(0, len(chips), BATCH):
             (fresh,) = self._runner.run(chips[start : start + BATCH])
+            if fresh.shape[1:] != (self.dimension,):
+                raise ModelError(f"embedder: the manifest says {self.dimension} values, the graph gives {fresh.shape}")
             onto[start : start + BATCH] += fresh
             fresh.fill(0.0)  # the runner's own copy of a template must not outlive this call
         onto /= np.maximum(np.linalg.norm(onto, axis=1, keepdims=True), np.float32(1e-9))

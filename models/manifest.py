@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 import tomli
 
+from models.decode import FAMILIES, STRIDES
+
 MANIFEST = Path(__file__).with_name("manifest.toml")
+MAX_CANVAS_PX = 4096
+MAX_DIMENSION = 4096
+MAX_PIXEL = 255
+RESERVED = {"image", "scores", "boxes", "landmarks", "vectors"}
+"""Names of the built graphs' own inputs and outputs."""
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_PACKAGE = re.compile(r"[A-Za-z0-9._-]+==[A-Za-z0-9._+!]+")
+
+Role = Literal["detector", "embedder"]
 
 
 class ModelError(Exception):
@@ -17,44 +33,82 @@ class ModelError(Exception):
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One place that a network's bytes may come from: a member of a wheel, or a file at an address."""
+    """One place that a network's bytes may come from.
+
+    It is a ``member`` of a wheel (``package``), a file at an address (``url``), or a ``file`` of this machine.
+
+    Raises:
+        ValueError: not exactly one of the three, or one that is not what it should be.
+    """
 
     form: Literal["int8-blockwise", "fp32"]
     sha256: str
     package: str = ""
     member: str = ""
     url: str = ""
+    file: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be a source."""
+        if sum(map(bool, (self.package, self.url, self.file))) != 1:
+            raise ValueError("source: name one of package, url and file")
+        _hold(self, "source", _SOURCE_RULES)
 
     @property
     def file_name(self) -> str:
-        """The last part of the member or address."""
-        return (self.member or self.url).rsplit("/", 1)[-1]
+        """The last part of the member, address or path."""
+        return (self.member or self.url or self.file).rsplit("/", 1)[-1]
 
 
 class Net(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One network; the canvases (width, height) and ``closeup_px`` are a detector's, ``dimension`` an embedder's."""
+    """One network.
+
+    ``mean`` and ``std``: a value v of a pixel, 0 to 255, is fed as (v - mean) / std. ``family``, the canvases (width,
+    height) and ``closeup_px`` are a detector's, ``template`` and ``dimension`` an embedder's.
+
+    Raises:
+        ValueError: a field that makes no sense; names it and what is allowed.
+    """
 
     name: str
-    role: Literal["detector", "embedder"]
+    role: Role
     licence: str
     input: str
     native_channels: Literal["RGB", "BGR"]
     outputs: tuple[str, ...]
     reference: str
     source: tuple[Source, ...]
+    mean: float = 0.0
+    std: float = 1.0
+    family: Literal["", "yunet", "scrfd"] = ""
     canvas_px: tuple[int, int] = (0, 0)
     small_canvas_px: tuple[int, int] = (0, 0)
     closeup_px: int = 0
-    template: str = ""
+    template: Literal["", "arcface-112"] = ""
     dimension: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense."""
+        _hold(self, self.name, _NET_RULES[self.role])
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All networks of the manifest."""
+    """All networks of the manifest.
+
+    Raises:
+        ValueError: two of one name.
+    """
 
     net: tuple[Net, ...]
 
-    def one(self, role: Literal["detector", "embedder"]) -> Net:
+    def __post_init__(self) -> None:
+        """Refuse two of one name: their files would overwrite each other."""
+        names = [net.name for net in self.net]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"{', '.join(twice)}: name is taken, allowed: one network of a name")
+
+    def one(self, role: Role) -> Net:
         """The network of a role.
 
         Raises:
@@ -62,15 +116,27 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         found = [net for net in self.net if net.role == role]
         if len(found) != 1:
-            raise ModelError(f"manifest: expected one {role}, found {len(found)}")
+            names = ", ".join(net.name for net in found)
+            raise ModelError(f"manifest: expected one {role}, found {len(found)}{names and f' ({names})'}")
         return found[0]
+
+    def called(self, name: str) -> Net:
+        """The network of that name.
+
+        Raises:
+            ModelError: there is none; names those that are.
+        """
+        for net in self.net:
+            if net.name == name:
+                return net
+        raise ModelError(f"manifest: no network '{name}', there are {', '.join(net.name for net in self.net)}")
 
 
 def load_manifest(path: Path = MANIFEST) -> Manifest:
     """Read the manifest.
 
     Raises:
-        ModelError: unreadable, or a key that is unknown or of the wrong type.
+        ModelError: unreadable, a key that is unknown or of the wrong type, or a value that makes no sense.
     """
     try:
         return msgspec.convert(tomli.loads(path.read_text("utf-8")), Manifest)
@@ -92,3 +158,71 @@ def check_hash(name: str, data: bytes, expected: str) -> None:
     actual = sha256_of(data)
     if actual != expected:
         raise ModelError(f"{name}: sha256 is {actual}, the manifest says {expected}")
+
+
+_Subject = TypeVar("_Subject", Source, Net)
+_Rule = tuple[str, str, Callable[[_Subject], bool]]
+"""A field, what is allowed in words, and whether it holds."""
+
+
+def _hold(subject: _Subject, name: str, rules: tuple[_Rule[_Subject], ...]) -> None:
+    for field, allowed, holds in rules:
+        if not holds(subject):
+            raise ValueError(f"{name}: {field} is {getattr(subject, field)!r}, allowed: {allowed}")
+
+
+def _is_canvas(*sides_px: int) -> bool:
+    return all(0 < side <= MAX_CANVAS_PX and side % STRIDES[-1] == 0 for side in sides_px)
+
+
+_CANVAS = f"multiples of {STRIDES[-1]} up to {MAX_CANVAS_PX}"
+_OUTPUTS = ", ".join(f"{family.outputs} of {name}" for name, family in FAMILIES.items())
+_NOT_A_DETECTORS, _NOT_AN_EMBEDDERS = "nothing, it is an embedder's", "nothing, it is a detector's"
+
+_SOURCE_RULES: tuple[_Rule[Source], ...] = (
+    ("sha256", "64 hexadecimal digits", lambda source: bool(_SHA256.fullmatch(source.sha256))),
+    ("package", "NAME==VERSION", lambda source: not source.package or bool(_PACKAGE.fullmatch(source.package))),
+    (
+        "member",
+        "the file in the package, and none without one",
+        lambda source: bool(source.member or not source.package),
+    ),
+    (
+        "member",
+        "the file in the package, and none without one",
+        lambda source: bool(source.package or not source.member),
+    ),
+    ("url", "http or https", lambda source: not source.url or urlsplit(source.url).scheme in {"http", "https"}),
+    ("file", "an absolute path", lambda source: not source.file or Path(source.file).is_absolute()),
+)
+_ANY_NET: tuple[_Rule[Net], ...] = (
+    ("name", "small letters, digits and _, a letter first", lambda net: bool(_NAME.fullmatch(net.name))),
+    ("source", "at least one", lambda net: bool(net.source)),
+    ("input", "a name other than those of a built graph", lambda net: net.input not in RESERVED | {""}),
+    ("outputs", "names other than those of a built graph", lambda net: not RESERVED & {*net.outputs}),
+    ("outputs", "each once", lambda net: len({*net.outputs}) == len(net.outputs)),
+    ("mean", "0 to 255", lambda net: 0 <= net.mean <= MAX_PIXEL),
+    ("std", "more than 0", lambda net: 0 < net.std < math.inf),
+)
+_NET_RULES: dict[Role, tuple[_Rule[Net], ...]] = {
+    "detector": (
+        *_ANY_NET,
+        ("family", " or ".join(FAMILIES), lambda net: net.family in FAMILIES),
+        ("outputs", _OUTPUTS, lambda net: len(net.outputs) == FAMILIES[net.family].outputs),
+        ("canvas_px", _CANVAS, lambda net: _is_canvas(*net.canvas_px)),
+        ("small_canvas_px", _CANVAS, lambda net: _is_canvas(*net.small_canvas_px)),
+        ("closeup_px", _CANVAS, lambda net: _is_canvas(net.closeup_px)),
+        ("template", _NOT_A_DETECTORS, lambda net: not net.template),
+        ("dimension", _NOT_A_DETECTORS, lambda net: not net.dimension),
+    ),
+    "embedder": (
+        *_ANY_NET,
+        ("outputs", "one", lambda net: len(net.outputs) == 1),
+        ("template", "arcface-112", lambda net: net.template == "arcface-112"),
+        ("dimension", f"1 to {MAX_DIMENSION}", lambda net: 0 < net.dimension <= MAX_DIMENSION),
+        ("family", _NOT_AN_EMBEDDERS, lambda net: not net.family),
+        ("canvas_px", _NOT_AN_EMBEDDERS, lambda net: net.canvas_px == (0, 0)),
+        ("small_canvas_px", _NOT_AN_EMBEDDERS, lambda net: net.small_canvas_px == (0, 0)),
+        ("closeup_px", _NOT_AN_EMBEDDERS, lambda net: not net.closeup_px),
+    ),
+}

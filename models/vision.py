@@ -13,7 +13,7 @@ from models.built import FILES, Graph, built_graph
 from models.closeup import Closeup
 from models.detector import Detector
 from models.embedder import BATCH, Embedder
-from models.golden import verify
+from models.golden import Figures, verify
 from models.letterbox import CanvasDetector
 from models.manifest import Manifest, load_manifest
 from models.runner import Backend, Profile
@@ -93,16 +93,17 @@ def open_vision(backend: Backend, manifest: Manifest | None = None, files: Path 
     """Load, check against the golden vectors, and hand out the networks.
 
     Raises:
-        ModelError: a graph is missing, changed, cannot be run, or does not reproduce the golden vectors.
+        ModelError: a graph or its golden figures are missing, or it was changed, cannot be run, or does not
+            reproduce them.
     """
     graphs = Graphs.load(manifest or load_manifest(), files)
-    closeup = Detector(backend.open(graphs.closeup, _square(graphs.closeup)), graphs.closeup.canvas_px)
+    closeup = Detector.of(graphs.closeup, backend.open(graphs.closeup, _square(graphs.closeup)))
     template = hashlib.sha256(TEMPLATE.tobytes()).hexdigest()
     space = hashlib.sha256(f"{graphs.embedder.sha256}:{graphs.closeup.sha256}:{template}".encode()).hexdigest()
     runner = backend.open(graphs.embedder, _CHIPS)
     embedder = Embedder(runner, space, graphs.embedder.net.dimension)
     detector = _for_any_size(backend, graphs.detector)
-    verify(detector, embedder)
+    verify(detector, embedder, Figures.load(graphs.detector.net, graphs.embedder.net, files))
     return Vision(
         detector=detector,
         closeup=Closeup(closeup),
@@ -117,9 +118,9 @@ def open_vision(backend: Backend, manifest: Manifest | None = None, files: Path 
 
 def _for_any_size(backend: Backend, graph: Graph) -> Detector:
     if backend.any_size:
-        return Detector(backend.open(graph), graph.canvas_px)
+        return Detector.of(graph, backend.open(graph))
     width, height = graph.canvas_px
-    return CanvasDetector(backend.open(graph, Profile(height, width)), graph.canvas_px)
+    return CanvasDetector.of(graph, backend.open(graph, Profile(height, width)))
 
 
 def _for_one_size(backend: Backend, graphs: Graphs, size_px: tuple[int, int], canvas: Canvas) -> Detector:
@@ -128,7 +129,7 @@ def _for_one_size(backend: Backend, graphs: Graphs, size_px: tuple[int, int], ca
     fitted = size_px[0] <= graph.canvas_px[0] and size_px[1] <= graph.canvas_px[1]
     if fitted and not backend.any_size:
         return _for_any_size(backend, graph)
-    return Detector(backend.open(graph, Profile(size_px[1], size_px[0])), graph.canvas_px)
+    return Detector.of(graph, backend.open(graph, Profile(size_px[1], size_px[0])))
 
 
 def _square(graph: Graph) -> Profile:

@@ -24,7 +24,7 @@ ONLY_IN = {
     "jetson_inference": ("models/prefilter_detectnet.py",),
     "jetson_utils": ("board/camera_jetson.py",),
     "onnx": ("models/*",),
-    "onnxruntime": (),
+    "onnxruntime": ("models/judge.py",),
     "openvino": ("models/runner_openvino.py",),
     "paho": ("firmware/link/*",),
     "serial": ("board/*",),

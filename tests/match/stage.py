@@ -20,7 +20,8 @@ from firmware.match.throttle import Machine, Throttle
 from firmware.match.watchlist import Entry, Watchlist
 from models.align import CHIP_PX, TEMPLATE
 from models.closeup import Closeup
-from models.detector import STRIDES, Detector
+from models.decode import STRIDES
+from models.detector import Detector
 from models.embedder import Embedder
 from models.faces import F32, Embeddings, Faces
 from models.vision import Vision

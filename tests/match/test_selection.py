@@ -11,7 +11,7 @@ from firmware.match.sharpness import sharpness
 from firmware.match.tracker import Track
 from models.align import TEMPLATE, chips
 from models.faces import F32
-from models.golden import load_golden
+from models.golden import drawn_faces
 from tests.film import drawn_face
 
 PICTURE = (1280, 720)
@@ -153,7 +153,7 @@ def test_a_decided_track_is_not_looked_at_again(selector: Selector) -> None:
 @pytest.fixture
 def aligned() -> F32:
     """The two drawn faces at rising blur: (steps, 112, 112, 3)."""
-    landmarks = np.array(load_golden().landmarks, np.float32)[:1] - np.array([80, 0], np.float32)
+    landmarks = np.array(drawn_faces().landmarks, np.float32)[:1] - np.array([80, 0], np.float32)
     blurred = [drawn_face("pale").filter(ImageFilter.GaussianBlur(radius)) for radius in (0, 1, 2, 4, 8)]
     return np.concatenate([chips(np.asarray(picture), landmarks) for picture in blurred]).astype(np.float32)
 

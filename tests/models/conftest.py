@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from models.golden import Golden, load_golden
+from models.golden import Figures
 from models.manifest import Manifest, load_manifest
 from tests.models.shop import Shop
-from tests.models.stage import Pixels, golden_picture
+from tests.models.stage import Golden, Pixels, golden_picture
 from tests.source import ROOT
 
 WHEELS = ROOT / "var/assets"
@@ -23,8 +23,14 @@ def manifest() -> Manifest:
 
 
 @pytest.fixture(scope="session")
-def golden() -> Golden:
-    return load_golden()
+def figures(manifest: Manifest) -> Figures:
+    """What the shipped networks have to reproduce."""
+    return Figures.load(manifest.one("detector"), manifest.one("embedder"))
+
+
+@pytest.fixture(scope="session")
+def golden(figures: Figures) -> Golden:
+    return Golden.of(figures)
 
 
 @pytest.fixture(scope="session")

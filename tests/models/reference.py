@@ -72,8 +72,8 @@ def _face(pen: ImageDraw.ImageDraw, at: tuple[int, int], r: int, skin: Colour, h
     oval(-0.30, 0.64, 0.30, 0.66, (110, 40, 40))
 
 
-def figures(rgb: npt.NDArray[np.uint8]) -> dict[str, list[object]]:
-    """Boxes and landmarks from OpenCV on the letterboxed canvas; templates from ONNX Runtime on OpenCV's own chips."""
+def figures(rgb: npt.NDArray[np.uint8]) -> dict[str, dict[str, list[object]]]:
+    """By network: faces from OpenCV on the letterboxed canvas; templates from ONNX Runtime on OpenCV's own chips."""
     canvas = np.zeros((384, 640, 3), np.uint8)
     canvas[: rgb.shape[0], : rgb.shape[1]] = rgb
     rows = opencv_faces(canvas)
@@ -85,15 +85,16 @@ def figures(rgb: npt.NDArray[np.uint8]) -> dict[str, list[object]]:
     both = plain + mirror
     both /= np.linalg.norm(both, axis=1, keepdims=True)
     boxes = np.hstack([rows[:, :2], rows[:, :2] + rows[:, 2:4]])
+    landmarks = rows[:, 4:14].reshape(-1, 5, 2).round(3).tolist()
+    vectors = {"vectors": plain.round(5).tolist(), "vectors_mirrored": both.round(5).tolist()}
     return {
-        "boxes": boxes.round(3).tolist(),
-        "landmarks": rows[:, 4:14].reshape(-1, 5, 2).round(3).tolist(),
-        "vectors": plain.round(5).tolist(),
-        "vectors_mirrored": both.round(5).tolist(),
+        "yunet": {"boxes": boxes.round(3).tolist(), "landmarks": landmarks},
+        "sface": {"landmarks": landmarks, **vectors},
     }
 
 
 if __name__ == "__main__":
     image = draw()
     Image.fromarray(image).save(GOLDEN / "drawn_faces.png", optimize=True)
-    (GOLDEN / "golden.json").write_text(json.dumps(figures(image)) + "\n")
+    for name, made in figures(image).items():
+        (GOLDEN / f"{name}.json").write_text(json.dumps(made) + "\n")

@@ -16,8 +16,8 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from models.faces import F32, Faces
-from models.golden import FOLDER, PICTURE
-from models.manifest import Manifest, Net, Source, sha256_of
+from models.golden import FOLDER, PICTURE, Figures
+from models.manifest import Manifest, ModelError, Net, Source, sha256_of
 from models.rebuild import Constants
 
 Pixels = npt.NDArray[np.uint8]
@@ -39,20 +39,38 @@ def scene(width: int, height: int, scale: float, left: int, top: int) -> Pixels:
     return np.array(picture)
 
 
+@dataclass(frozen=True)
+class Golden:
+    """The shipped figures of both networks: boxes (2, 4), landmarks (2, 5, 2), templates (2, 128)."""
+
+    boxes: list[list[float]]
+    landmarks: list[list[list[float]]]
+    vectors: list[list[float]]
+    vectors_mirrored: list[list[float]]
+
+    @staticmethod
+    def of(figures: Figures) -> Golden:
+        faces, templates = figures.detector, figures.embedder
+        return Golden(faces.boxes, faces.landmarks, templates.vectors, templates.vectors_mirrored)
+
+
 def from_left(faces: Faces) -> Faces:
-    """The same faces, the leftmost first, as golden.json has them."""
+    """The same faces, the leftmost first, as the figures have them."""
     return faces[np.argsort(faces.boxes[:, 0])]
 
 
 class RuntimeRunner:
-    """A second backend behind the Runner protocol: ONNX Runtime, fp32, any size."""
+    """A second backend behind the Runner protocol: ONNX Runtime, fp32; any size, unless one is named."""
 
     name = "ONNX Runtime"
 
-    def __init__(self, model: Path) -> None:
+    def __init__(self, model: Path, fixed_hw: tuple[int, int] | None = None) -> None:
         self._session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+        self._fixed = None if fixed_hw is None else (1, *fixed_hw, 3)
 
     def run(self, images: Pixels) -> Sequence[F32]:
+        if images.dtype != np.uint8 or images.shape != (self._fixed or images.shape):
+            raise ModelError(f"input: expected {self._fixed} uint8, got {images.shape} {images.dtype}")
         return [np.asarray(output, np.float32) for output in self._session.run(None, {"image": images})]
 
 
@@ -92,7 +110,9 @@ class MeanRunner:
 def runtime(model: onnx.ModelProto | Path, **feeds: npt.NDArray[np.generic]) -> list[F32]:
     """One run of a graph in ONNX Runtime."""
     source = str(model) if isinstance(model, Path) else model.SerializeToString()
-    session = onnxruntime.InferenceSession(source, providers=["CPUExecutionProvider"])
+    quiet = onnxruntime.SessionOptions()
+    quiet.log_severity_level = 3  # it warns of every constant among the inputs
+    session = onnxruntime.InferenceSession(source, quiet, providers=["CPUExecutionProvider"])
     return [np.asarray(output) for output in session.run(None, feeds)]
 
 
@@ -104,7 +124,8 @@ TINY = Net(
     native_channels="RGB",
     outputs=("y",),
     reference="none",
-    source=(),
+    source=(Source(form="fp32", sha256="0" * 64, file="/nowhere"),),
+    template="arcface-112",
     dimension=3,
 )
 

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 
 from models.align import CHIP_PX, TEMPLATE, chips, to_picture
 from models.faces import F32
-from models.golden import Golden
 from tests.models.reference import FILES
-from tests.models.stage import Pixels
+from tests.models.stage import Golden, Pixels
 
 MAX_MEAN_GREY = 0.6
 MAX_GREY = 3

@@ -8,11 +8,11 @@ import pytest
 from models.align import chips
 from models.embedder import BATCH, Embedder
 from models.faces import F32
-from models.golden import Golden
+from models.manifest import ModelError
 from models.runner_openvino import OpenVinoRunner
 from models.vision import Vision
 from tests.models.reference import FILES
-from tests.models.stage import MeanRunner, Pixels
+from tests.models.stage import Golden, MeanRunner, Pixels
 
 
 def _random_chips(count: int) -> Pixels:
@@ -105,6 +105,11 @@ def test_a_network_that_says_nothing_gives_no_nan() -> None:
             return [np.zeros((len(images), 6), np.float32)]
 
     assert not embedder_of(Silent()).embed(_random_chips(2)).vectors.any()
+
+
+def test_templates_of_another_dimension_than_the_manifests_are_refused(means: MeanRunner) -> None:
+    with pytest.raises(ModelError, match=r"the manifest says 7 values, the graph gives \(2, 6\)"):
+        Embedder(means, "space", 7).embed(_random_chips(2))
 
 
 def embedder_of(runner: MeanRunner) -> Embedder:

@@ -14,11 +14,10 @@ from models.built import Graph
 from models.detector import Detector
 from models.engine_graph import engine_graph
 from models.faces import Faces
-from models.golden import Golden
 from models.letterbox import on_canvas
 from models.manifest import ModelError
 from models.runner import Profile
-from tests.models.stage import Pixels, RuntimeRunner, from_left
+from tests.models.stage import Golden, Pixels, RuntimeRunner, from_left
 from tests.models.van import CHIPS, graphs
 
 HALF_PX = 0.25

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -15,13 +17,14 @@ from onnx import helper, numpy_helper
 from models.align import chips
 from models.detector import Detector
 from models.embedder import Embedder
-from models.golden import FIGURES, FOLDER, Golden, verify
+from models.golden import FOLDER, Figures, verify
 from models.graphs import detector_graph
 from models.manifest import Manifest, ModelError
 from models.runner_openvino import OpenVinoRunner
 from models.vision import Vision
-from tests.models.reference import FILES, figures, opencv_faces, opencv_template
-from tests.models.stage import Pixels, RuntimeRunner, changed, from_left
+from tests.models.reference import FILES, opencv_faces, opencv_template
+from tests.models.reference import figures as figures_of_today
+from tests.models.stage import Golden, Pixels, RuntimeRunner, changed, from_left
 
 FP32_PX = 0.1
 FP32_COSINE = 0.9995  # Pillow samples a grey level beside OpenCV here and there
@@ -37,11 +40,13 @@ def _cosines(found: object, expected: object) -> list[float]:
 
 
 def test_stored_figures_are_what_opencv_and_onnx_runtime_compute_today(picture: Pixels, golden: Golden) -> None:
-    today = figures(picture)
-    np.testing.assert_allclose(np.array(today["boxes"]), golden.boxes, atol=0.02)
-    np.testing.assert_allclose(np.array(today["landmarks"]), golden.landmarks, atol=0.02)
-    np.testing.assert_allclose(np.array(today["vectors"]), golden.vectors, atol=1e-4)
-    np.testing.assert_allclose(np.array(today["vectors_mirrored"]), golden.vectors_mirrored, atol=1e-4)
+    today = figures_of_today(picture)
+    faces, templates = today["yunet"], today["sface"]
+    np.testing.assert_allclose(np.array(faces["boxes"]), golden.boxes, atol=0.02)
+    np.testing.assert_allclose(np.array(faces["landmarks"]), golden.landmarks, atol=0.02)
+    np.testing.assert_allclose(np.array(templates["landmarks"]), golden.landmarks, atol=0.02)
+    np.testing.assert_allclose(np.array(templates["vectors"]), golden.vectors, atol=1e-4)
+    np.testing.assert_allclose(np.array(templates["vectors_mirrored"]), golden.vectors_mirrored, atol=1e-4)
 
 
 def test_opencvs_own_recogniser_agrees_with_the_stored_templates(picture: Pixels, golden: Golden) -> None:
@@ -51,14 +56,14 @@ def test_opencvs_own_recogniser_agrees_with_the_stored_templates(picture: Pixels
     assert min(_cosines([opencv_template(picture, row) for row in rows], golden.vectors)) > 0.9999
 
 
-def test_openvino_reproduces_them(vision: Vision) -> None:
-    verify(vision.detector, vision.embedder)
+def test_openvino_reproduces_them(vision: Vision, figures: Figures) -> None:
+    verify(vision.detector, vision.embedder, figures)
 
 
-def test_onnx_runtime_reproduces_them_from_the_built_graphs(picture: Pixels, golden: Golden) -> None:
+def test_onnx_runtime_reproduces_them_from_the_built_graphs(picture: Pixels, golden: Golden, figures: Figures) -> None:
     detector = Detector(RuntimeRunner(FILES / "yunet.onnx"), (640, 384))
     embedder = Embedder(RuntimeRunner(FILES / "sface.onnx"), "space", 128)
-    verify(detector, embedder)
+    verify(detector, embedder, figures)
     faces = from_left(detector.detect(picture))
     np.testing.assert_allclose(faces.boxes, golden.boxes, atol=FP32_PX)
     np.testing.assert_allclose(faces.landmarks, golden.landmarks, atol=FP32_PX)
@@ -139,10 +144,12 @@ def _spoilt(net: str, edit: Edit, folder: Path) -> Path:
         pytest.param(fit_a_smaller_box, r"a box is off by \d+\.\d px, at most 2\.0", id="scaled"),
     ],
 )
-def test_a_detector_that_sees_another_picture_fails(edit: Edit, complaint: str, vision: Vision, tmp_path: Path) -> None:
+def test_a_detector_that_sees_another_picture_fails(
+    edit: Edit, complaint: str, vision: Vision, figures: Figures, tmp_path: Path
+) -> None:
     detector = Detector(OpenVinoRunner(_spoilt("yunet", edit, tmp_path)), vision.detector.canvas_px)
     with pytest.raises(ModelError, match=complaint):
-        verify(detector, vision.embedder)
+        verify(detector, vision.embedder, figures)
 
 
 @pytest.mark.parametrize(
@@ -153,18 +160,22 @@ def test_a_detector_that_sees_another_picture_fails(edit: Edit, complaint: str, 
         pytest.param(take_bytes_as_planes, r"agrees to -?0\.\d+, at least 0\.99", id="bytes as planes"),
     ],
 )
-def test_an_embedder_that_sees_another_face_fails(edit: Edit, complaint: str, vision: Vision, tmp_path: Path) -> None:
+def test_an_embedder_that_sees_another_face_fails(
+    edit: Edit, complaint: str, vision: Vision, figures: Figures, tmp_path: Path
+) -> None:
     embedder = Embedder(OpenVinoRunner(_spoilt("sface", edit, tmp_path)), "space", 128)
     with pytest.raises(ModelError, match=complaint):
-        verify(vision.detector, embedder)
+        verify(vision.detector, embedder, figures)
 
 
-def test_a_manifest_with_the_wrong_channel_order_fails(manifest: Manifest, vision: Vision, tmp_path: Path) -> None:
+def test_a_manifest_with_the_wrong_channel_order_fails(
+    manifest: Manifest, vision: Vision, figures: Figures, tmp_path: Path
+) -> None:
     net = manifest.one("detector")
     wrong = changed(net, native_channels="RGB")
     onnx.save(detector_graph(onnx.load(FILES / "yunet-fp32.onnx"), wrong, net.canvas_px), tmp_path / "wrong.onnx")
     with pytest.raises(ModelError, match="a box is off by"):
-        verify(Detector(OpenVinoRunner(tmp_path / "wrong.onnx"), net.canvas_px), vision.embedder)
+        verify(Detector(OpenVinoRunner(tmp_path / "wrong.onnx"), net.canvas_px), vision.embedder, figures)
 
 
 @pytest.fixture
@@ -174,36 +185,69 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "golden"
 
 
-def test_a_missing_picture_is_said(vision: Vision, folder: Path) -> None:
-    (folder / "drawn_faces.png").unlink()
+@dataclass(frozen=True)
+class Machine:
+    """This machine's networks, and a golden folder of its own."""
+
+    vision: Vision
+    manifest: Manifest
+    folder: Path
+
+    def verify(self) -> None:
+        detector, embedder = self.manifest.one("detector"), self.manifest.one("embedder")
+        figures = Figures.load(detector, embedder, self.folder / "none", self.folder)
+        verify(self.vision.detector, self.vision.embedder, figures, self.folder)
+
+    def restate(self, name: str, **changes: object) -> None:
+        """Other figures for a network."""
+        path = self.folder / f"{name}.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+    def stated(self, name: str, field: str) -> list[Any]:
+        rows: list[Any] = json.loads((self.folder / f"{name}.json").read_text())[field]
+        return rows
+
+
+@pytest.fixture
+def machine(vision: Vision, manifest: Manifest, folder: Path) -> Machine:
+    return Machine(vision, manifest, folder)
+
+
+def test_a_missing_picture_is_said(machine: Machine) -> None:
+    (machine.folder / "drawn_faces.png").unlink()
     with pytest.raises(ModelError, match=r"golden vectors: .*drawn_faces\.png"):
-        verify(vision.detector, vision.embedder, folder)
+        machine.verify()
 
 
-def test_a_damaged_picture_is_said(vision: Vision, folder: Path) -> None:
-    whole = (folder / "drawn_faces.png").read_bytes()
-    (folder / "drawn_faces.png").write_bytes(whole[: len(whole) // 2])
+def test_a_damaged_picture_is_said(machine: Machine) -> None:
+    whole = (machine.folder / "drawn_faces.png").read_bytes()
+    (machine.folder / "drawn_faces.png").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ModelError, match="golden vectors: "):
-        verify(vision.detector, vision.embedder, folder)
+        machine.verify()
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"boxes": []}', '{"boxes": "none"}'])
-def test_damaged_figures_are_said(vision: Vision, folder: Path, text: str) -> None:
-    (folder / FIGURES).write_text(text)
-    with pytest.raises(ModelError, match="golden vectors: "):
-        verify(vision.detector, vision.embedder, folder)
+@pytest.mark.parametrize("name", ["yunet", "sface"])
+def test_damaged_figures_are_said(machine: Machine, name: str, text: str) -> None:
+    (machine.folder / f"{name}.json").write_text(text)
+    with pytest.raises(ModelError, match=rf"golden vectors: .*{name}\.json: "):
+        machine.verify()
 
 
-def test_templates_of_another_length_are_said(vision: Vision, folder: Path) -> None:
-    stored = json.loads((folder / FIGURES).read_text())
-    stored["vectors"] = [row[:64] for row in stored["vectors"]]
-    (folder / FIGURES).write_text(json.dumps(stored))
+def test_templates_of_another_length_are_said(machine: Machine) -> None:
+    machine.restate("sface", vectors=[row[:64] for row in machine.stated("sface", "vectors")])
     with pytest.raises(ModelError, match=r"expected templates of shape \(2, 64\), found \(2, 128\)"):
-        verify(vision.detector, vision.embedder, folder)
+        machine.verify()
 
 
-def test_a_face_that_is_not_found_is_said(vision: Vision, folder: Path) -> None:
-    stored = json.loads((folder / FIGURES).read_text())
-    (folder / FIGURES).write_text(json.dumps({name: rows + rows[:1] for name, rows in stored.items()}))
-    with pytest.raises(ModelError, match=r"expected 3 faces in drawn_faces\.png, found 2"):
-        verify(vision.detector, vision.embedder, folder)
+def test_templates_are_compared_at_the_places_that_their_own_figures_name(machine: Machine) -> None:
+    machine.restate("sface", landmarks=machine.stated("sface", "landmarks")[::-1])
+    with pytest.raises(ModelError, match=r"a template agrees to 0\.\d+"):
+        machine.verify()
+
+
+def test_a_face_that_is_not_found_is_said(machine: Machine) -> None:
+    more = {name: machine.stated("yunet", name) * 2 for name in ("boxes", "landmarks")}
+    machine.restate("yunet", **more)
+    with pytest.raises(ModelError, match=r"expected 4 faces in drawn_faces\.png, found 2"):
+        machine.verify()

@@ -8,16 +8,17 @@ import cv2
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto
+from onnx import TensorProto, helper
 
 from models.detector import Detector
 from models.faces import F32
-from models.golden import Golden
 from models.graphs import detector_graph, embedder_graph
 from models.manifest import Manifest, ModelError
+from models.rebuild import rebuild
 from models.vision import Vision
+from tests.models.published import ARCFACE, SCRFD, drawn_at, iresnet, scrfd
 from tests.models.reference import FILES, opencv_faces
-from tests.models.stage import Pixels, RuntimeRunner, changed, from_left, runtime, scene
+from tests.models.stage import Golden, Pixels, RuntimeRunner, changed, from_left, runtime, scene
 
 CANVAS_PX = 7.0
 """Allowed offset in pixels of the canvas from where a face was drawn: the net itself wavers by 5 % of a face."""
@@ -142,3 +143,74 @@ def test_the_graph_of_another_canvas_finds_the_same_faces(manifest: Manifest, go
         detector_graph(onnx.load(FILES / "yunet-fp32.onnx"), manifest.one("detector"), canvas), tmp_path / "l.onnx"
     )
     _check(Detector(RuntimeRunner(tmp_path / "l.onnx"), canvas), golden, (1280, 720), 1.4, (301, 177))
+
+
+def _normalised(pictures: Pixels, mean: float, std: float) -> F32:
+    return (pictures.transpose(0, 3, 1, 2).astype(np.float32) - np.float32(mean)) / np.float32(std)
+
+
+@pytest.mark.parametrize(("mean", "std"), [(127.5, 127.5), (127.5, 128.0), (0.0, 255.0), (104.0, 1.0)])
+def test_values_are_normalised_as_the_manifest_says(mean: float, std: float) -> None:
+    net = changed(ARCFACE, mean=mean, std=std)
+    chips = np.random.default_rng(0).integers(0, 256, (2, 112, 112, 3)).astype(np.uint8)
+    (raw,) = runtime(iresnet(), **{"input.1": _normalised(chips, mean, std)})
+    (vectors,) = runtime(embedder_graph(rebuild(iresnet().SerializeToString(), net), net), image=chips)
+    np.testing.assert_allclose(vectors, raw / np.linalg.norm(raw, axis=1, keepdims=True), atol=1e-5)
+
+
+def test_a_detectors_margin_is_black_before_it_is_normalised() -> None:
+    square = np.full((1, 40, 40, 3), 255, np.uint8)
+    canvas = np.zeros((1, 96, 160, 3), np.uint8)
+    canvas[:, :96, :96] = 255
+    published = runtime(scrfd(), **{"input.1": _normalised(canvas, 127.5, 128.0)})
+    plain = rebuild(scrfd().SerializeToString(), SCRFD)
+    built = runtime(detector_graph(plain, SCRFD, SCRFD.canvas_px), image=square)
+    np.testing.assert_allclose(built[0][0], np.concatenate(published[:3])[:, 0], atol=1e-5)
+    for output, start in ((built[1], 3), (built[2], 6)):
+        np.testing.assert_allclose(output[0], np.concatenate(published[start : start + 3]), atol=1e-5)
+
+
+def test_a_network_trained_on_bgr_is_given_rgb_all_the_same() -> None:
+    net = changed(SCRFD, native_channels="BGR")
+    plain = rebuild(scrfd().SerializeToString(), net)
+    built = detector_graph(plain, net, net.canvas_px)
+    red, blue = (drawn_at(*face, column=1, row=1)[None] for face in ((8, 0), (32, 0)))
+    as_trained = runtime(
+        detector_graph(rebuild(scrfd().SerializeToString(), SCRFD), SCRFD, SCRFD.canvas_px), image=blue
+    )
+    np.testing.assert_allclose(runtime(built, image=blue[..., ::-1].copy())[0], as_trained[0], atol=1e-5)
+    assert float(runtime(built, image=red)[0].max()) < 0.5
+
+
+def test_a_network_whose_input_goes_two_ways_cannot_have_its_channels_swapped() -> None:
+    net = changed(ARCFACE, native_channels="BGR")
+    model = iresnet()
+    model.graph.node.append(helper.make_node("Flatten", ["input.1"], ["beside"]))
+    with pytest.raises(ModelError, match=r"arcface: expected a convolution behind 'input\.1', found Conv, Flatten"):
+        embedder_graph(rebuild(model.SerializeToString(), net), net)
+
+
+@pytest.mark.parametrize("name", ["pixels", "planes", "vectors", "length", "mean"])
+def test_a_name_that_the_preprocessing_has_too_is_said(name: str) -> None:
+    model = iresnet()
+    for node in model.graph.node:
+        node.input[:] = [name if value == "stem.bn" else value for value in node.input]
+        node.output[:] = [name if value == "stem.bn" else value for value in node.output]
+    with pytest.raises(
+        ModelError, match=f"arcface: names {name} are those of the preprocessing; rename them in the file"
+    ):
+        embedder_graph(rebuild(model.SerializeToString(), ARCFACE), ARCFACE)
+
+
+def test_an_embedder_that_takes_no_aligned_faces_is_said() -> None:
+    model = iresnet()
+    model.graph.input[0].type.tensor_type.shape.dim[2].dim_value = 160
+    with pytest.raises(ModelError, match=r"arcface: takes \['n', 3, 160, 112\], an aligned face is \[n, 3, 112, 112\]"):
+        embedder_graph(rebuild(model.SerializeToString(), ARCFACE), ARCFACE)
+
+
+def test_a_graph_that_is_not_sound_is_said() -> None:
+    model = iresnet()
+    model.graph.node[0].input[1] = "fc.bias"
+    with pytest.raises(ModelError, match="arcface: not a sound graph: "):
+        embedder_graph(rebuild(model.SerializeToString(), ARCFACE), ARCFACE)

@@ -11,12 +11,11 @@ import onnx
 import pytest
 
 from models.built import BUILT
-from models.golden import Golden
 from models.manifest import Manifest, ModelError, sha256_of
 from models.runner_openvino import OpenVinoBackend
 from models.vision import Vision, open_vision
 from tests.models.reference import FILES
-from tests.models.stage import Pixels, changed, from_left, scene
+from tests.models.stage import Golden, Pixels, changed, from_left, scene
 
 
 @pytest.fixture
