@@ -69,6 +69,7 @@ remember() { # remember STAMP KEY
 
 find_python() {
     local name version without_venv="" names=("${PYTHONS[@]}")
+    ! is_jetson || names=(/usr/bin/python3) # the one that JetPack's TensorRT is for
     [[ -z ${KERBSIDE_PYTHON:-} ]] || names=("$KERBSIDE_PYTHON")
     for name in "${names[@]}"; do
         version=$("$name" -c 'import sys; v = sys.version_info; print("%d.%d" % v[:2]); sys.exit(v < (3, 10))' 2>/dev/null) || continue
@@ -78,6 +79,22 @@ find_python() {
     [[ -z $without_venv ]] || fail "Python $without_venv lacks its venv module. Try: sudo apt install python$without_venv-venv"
     [[ -z ${KERBSIDE_PYTHON:-} ]] || fail "KERBSIDE_PYTHON=$KERBSIDE_PYTHON is not a Python of 3.10 or newer"
     fail "needs Python 3.10 or newer. Try: sudo apt install python3 python3-venv"
+}
+
+is_jetson() {
+    [[ -f /etc/nv_tegra_release ]]
+}
+
+link_jetpack() { # what JetPack installs for its own Python and no index has; nothing else of the system comes along
+    local site module origin
+    is_jetson || return 0
+    site=$("$VENV/bin/python" -c 'import site; print(site.getsitepackages()[0])')
+    for module in tensorrt jetson_utils_python jetson_utils jetson_inference_python jetson_inference; do
+        origin=$(/usr/bin/python3 -c 'import importlib.util as u, sys; print((s := u.find_spec(sys.argv[1])) and s.origin or "")' \
+            "$module" 2>/dev/null) || origin=
+        [[ $origin != */__init__.py ]] || origin=${origin%/__init__.py}
+        if [[ -n $origin ]]; then ln -sfn "$origin" "$site/"; else printf 'JetPack has no %s here\n' "$module"; fi
+    done
 }
 
 install_packages() { # install_packages run|dev; what the dev lock holds is a superset of the run lock
@@ -146,6 +163,7 @@ setup() { # setup run|dev
     [[ $(uname -s) == Linux ]] || fail "runs on Linux only, this is $(uname -s)"
     install_packages "$1"
     install_kerbside
+    link_jetpack
     fetch_models
 }
 

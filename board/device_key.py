@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,8 +41,8 @@ def _make(path: Path, random: Random) -> None:
     """Write it beside and link it: two processes that start together end up with one key, and a cut leaves none."""
     if path.is_symlink() or path.exists():
         return
-    beside = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    descriptor, name = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)  # readable by this user only
+    beside = Path(name)
     with os.fdopen(descriptor, "wb") as file:
         file.write(random(KEY_BYTES))
         file.flush()

@@ -37,7 +37,7 @@ def run(
 ) -> None:
     """Run the appliance: the match process and the link process, until stopped."""
     from board.board import open_board
-    from firmware.engines import camera_sizes_px, tend_engines
+    from firmware.engines import tend_engines
     from firmware.supervisor import Supervisor
     from firmware.van import VanFile
 
@@ -49,7 +49,7 @@ def run(
         typer.echo(f"{config}: {van.van}, {len(van.match.cameras)} camera(s), broker {van.link.broker_host}")
         return
     log = Log("run")
-    tend_engines(open_board(), camera_sizes_px(van.match), Console(stderr=True), log)
+    tend_engines(open_board(), van.match.sizes_px, Console(stderr=True), log)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -10,21 +10,12 @@ from rich.console import Console
 from board.board import Board
 from board.device_key import DeviceKeyError
 from firmware.log import Log
-from firmware.match.settings import MatchSettings
 from models.backend_tensorrt import OpenTensorRt, open_tensorrt
 from models.bars import bar
 from models.manifest import ModelError, load_manifest
 from models.runner_openvino import OpenVinoBackend
 from models.vision import Graphs
 from models.workshop import tend
-
-USUAL_PX = (1280, 720)
-"""What a camera sends that is asked for no size (jetson-utils: videoOptions)."""
-
-
-def camera_sizes_px(match: MatchSettings) -> tuple[tuple[int, int], ...]:
-    """(width, height) of the pictures that the configured cameras will send."""
-    return tuple(dict.fromkeys(camera.size_px or USUAL_PX for camera in match.cameras))
 
 
 def tend_engines(
@@ -45,8 +36,12 @@ def tend_engines(
     """
     if board.networks != "tensorrt":
         return
+    mode = board.power_mode()
+    if mode.fault:  # every engine would be refused for it, and good ones be written over
+        log.alarm("engines", reason=f"power mode: {mode.fault}")
+        return
     try:
-        backend = tensorrt(board.engines, board.device_key, board.power_mode().name, "fp16")
+        backend = tensorrt(board.engines, board.device_key, mode.name, "fp16")
         uses = Graphs.load(load_manifest()).profiles(sizes_px)
     except (ModelError, DeviceKeyError) as error:
         log.alarm("engines", reason=str(error))

@@ -5,13 +5,16 @@ Building takes minutes and is a step of its own: :mod:`models.workshop`.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
+from models import engine_graph, plan
 from models.built import Graph
 from models.cuda import Cuda, open_cuda
 from models.engines import EngineRefused, EngineStore, Origin
+from models.manifest import sha256_of
 from models.runner import Profile
 from models.runner_tensorrt import TensorRtRunner, load_tensorrt, name_of
 
@@ -74,6 +77,7 @@ class TensorRtBackend:
             onnx_sha256=graph.sha256,
             pictures=str(profile),
             precision=self.precision,
+            recipe=_recipe(),
             tensorrt=self.name,
             gpu=self.gpu.name,
             compute_capability=self.gpu.compute_capability,
@@ -90,4 +94,12 @@ class TensorRtBackend:
         if profile is None:
             raise EngineRefused(f"{graph.name}: an engine takes pictures of one size, and none was named")
         engine = self.store.read(self.origin(graph, profile))
-        return TensorRtRunner(self.trt, self.cuda, engine.plan, profile, engine.header.outputs)
+        runner = TensorRtRunner(self.trt, self.cuda, engine.plan, profile, engine.header.outputs)
+        runner.name = f"{runner.name} {engine.header.precision}"
+        return runner
+
+
+def _recipe() -> str:
+    """Digest of the code that makes an engine of a graph: when it changes, engines are out of date."""
+    code = "".join(inspect.getsource(module) for module in (engine_graph, plan))
+    return sha256_of(code.encode())[:16]

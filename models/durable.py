@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 
@@ -12,9 +13,11 @@ def replace_durably(path: Path, data: bytes, mode: int = 0o644) -> None:
     Raises:
         OSError: the old file stays as it was.
     """
-    beside = path.with_name(path.name + ".new")
+    descriptor, name = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)  # two writers do not meet
+    beside = Path(name)
     try:
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+        os.fchmod(descriptor, mode)
+        with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

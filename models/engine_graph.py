@@ -71,10 +71,10 @@ def _cast_bytes_first(graph: onnx.GraphProto) -> None:
     cast = _only(graph, "Cast", transpose.output[0])
     end = cast.output[0]
     nodes = [node for node in graph.node if node is not cast]
-    nodes.insert(nodes.index(transpose), cast)
-    cast.input[0], cast.output[0] = "image", "image_f"
-    transpose.input[0], transpose.output[0] = "image_f", end
-    _replace_nodes(graph, nodes)
+    for node in nodes:
+        node.input[:] = ["image_f" if name == "image" else name for name in node.input]
+    cast.input[0], cast.output[0], transpose.output[0] = "image", "image_f", end
+    _replace_nodes(graph, [cast, *nodes])
 
 
 def _only(graph: onnx.GraphProto, kind: str, reads: str) -> onnx.NodeProto:
@@ -92,7 +92,7 @@ def _fold_shapes(model: onnx.ModelProto, net: Net) -> None:
     image = [dim.dim_value for dim in graph.input[0].type.tensor_type.shape.dim]
     rest = []
     for node in graph.node:
-        if node.op_type == "Shape" and node.input[0] == "image" and all(image):
+        if node.op_type == "Shape" and node.input[0] == "image_f" and all(image):
             known[node.output[0]] = np.array(image, np.int64)
         elif all(name in known for name in node.input if name) and node.output[0] != net.input:
             known |= _evaluated(node, known, model.opset_import)

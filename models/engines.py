@@ -39,6 +39,7 @@ class Origin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     onnx_sha256: str
     pictures: str
     precision: str
+    recipe: str
     tensorrt: str
     gpu: str
     compute_capability: str
@@ -56,10 +57,11 @@ class Origin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``outputs`` in the graph's order, and in words how well the engine reproduced the reference when it was built."""
+    """``outputs`` in the graph's order, the ``precision`` that came of the wanted one, how near fp32 it was."""
 
     origin: Origin
     outputs: tuple[str, ...]
+    precision: str
     agreement: str
 
 
@@ -122,10 +124,6 @@ class EngineStore:
         encoded = msgspec.json.encode(header)
         body = _MAGIC + len(encoded).to_bytes(4, "big") + encoded + plan
         return self._write(header.origin.file_name, body)
-
-    def names(self) -> list[str]:
-        """The files that there are."""
-        return sorted(path.name for path in self.folder.glob(f"*{SUFFIX}"))
 
     def timings(self) -> bytes:
         """The timing cache, or nothing where it is absent or not ours: a build without it is only slower."""

@@ -25,6 +25,8 @@ MIN_COSINE = 0.999
 """Least agreement of a template with the fp32 one."""
 MAX_OFFSET_PX = 1.0
 """Most distance of a box's edge or a landmark, in pixels of the picture that was given."""
+MAX_SCORE_DIFFERENCE = 0.02
+"""Most that a face's score may differ: an engine that is less sure overlooks faces that are hard to see."""
 MAX_BATCH_DIFFERENCE = 1e-3
 """Most that a template's values may differ between a face alone and the same face among others."""
 _AROUND_FACE = 2.0
@@ -56,16 +58,25 @@ def _near(found: list[Faces], reference: list[Faces]) -> str:
     counts, wanted = [len(faces) for faces in found], [len(faces) for faces in reference]
     if counts != wanted or not sum(wanted):
         raise ModelError(f"faces found in the test pictures: {counts}, fp32 finds {wanted}")
-    offset = max(_offset(one, other) for one, other in zip(found, reference, strict=True) if len(other))
+    pairs = [_in_order(one, other) for one, other in zip(found, reference, strict=True)]
+    scores = float(np.max(np.concatenate([np.abs(one.scores - other.scores) for one, other in pairs])))
+    if not scores <= MAX_SCORE_DIFFERENCE:
+        raise ModelError(
+            f"a face's score differs by {scores:.3f} from fp32's, at most {MAX_SCORE_DIFFERENCE} is allowed"
+        )
+    offset = float(np.max(np.concatenate([_offsets(one, other) for one, other in pairs])))  # not max(): it loses NaN
     if not offset <= MAX_OFFSET_PX:
         raise ModelError(f"a box or landmark is off by {offset:.2f} px of fp32, at most {MAX_OFFSET_PX} is allowed")
     return f"{offset:.2f} px from fp32"
 
 
-def _offset(found: Faces, reference: Faces) -> float:
-    one, other = (faces[np.argsort(faces.boxes[:, 0])] for faces in (found, reference))
-    edges = np.abs(one.boxes - other.boxes).max()
-    return float(max(edges, np.abs(one.landmarks - other.landmarks).max()))
+def _in_order(found: Faces, reference: Faces) -> tuple[Faces, Faces]:
+    return found[np.argsort(found.boxes[:, 0])], reference[np.argsort(reference.boxes[:, 0])]
+
+
+def _offsets(one: Faces, other: Faces) -> F32:
+    edges = np.abs(one.boxes - other.boxes).ravel()
+    return np.concatenate([edges, np.abs(one.landmarks - other.landmarks).ravel()])
 
 
 def _alike(rows: _Pixels, found: Callable[[_Pixels], F32], reference: Callable[[_Pixels], F32]) -> str:

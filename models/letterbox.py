@@ -20,9 +20,10 @@ class CanvasDetector(Detector):
     def detect(self, image: npt.NDArray[np.uint8]) -> Faces:
         """See :meth:`models.detector.Detector.detect`."""
         canvas, scale = on_canvas(image, self.canvas_px)
-        faces = super().detect(canvas)
-        canvas.fill(0)
-        return faces.scaled(1 / scale)
+        try:
+            return super().detect(canvas).scaled(1 / scale)
+        finally:
+            canvas.fill(0)
 
 
 def on_canvas(image: npt.NDArray[np.uint8], canvas_px: tuple[int, int]) -> tuple[npt.NDArray[np.uint8], float]:
@@ -37,6 +38,8 @@ def on_canvas(image: npt.NDArray[np.uint8], canvas_px: tuple[int, int]) -> tuple
     small = image
     if fit != (width, height):
         method = Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR
-        small = np.asarray(Image.fromarray(image).resize(fit, method))
+        small = np.array(Image.fromarray(image).resize(fit, method))
     canvas[: fit[1], : fit[0]] = small
+    if small is not image:
+        small.fill(0)
     return canvas, scale

@@ -12,7 +12,7 @@ from typing import Any
 
 from models.manifest import ModelError
 from models.runner import Profile
-from models.runner_tensorrt import name_of, quiet_log
+from models.runner_tensorrt import constructed, name_of, quiet_log
 
 USUAL_BATCH = 2
 """Pictures at once that a dynamic batch is tuned for: most frames have one or two faces worth a template."""
@@ -58,7 +58,7 @@ def build(trt: Any, order: Order, timing_cache: bytes = b"", progress: Progress 
         ModelError: TensorRT's own reasons.
     """
     log = quiet_log(trt)
-    builder = trt.Builder(log)
+    builder = constructed(trt, lambda: trt.Builder(log))
     network = builder.create_network(_network_flags(trt))
     parser = trt.OnnxParser(network, log)
     if not parser.parse(order.onnx):
@@ -68,11 +68,14 @@ def build(trt: Any, order: Order, timing_cache: bytes = b"", progress: Progress 
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)
     if order.fp16 and not wants_typed_graph(trt):
         config.set_flag(trt.BuilderFlag.FP16)
+    if not order.fp16:
+        config.clear_flag(trt.BuilderFlag.TF32)  # on by default; its mantissa is that of FP16
     _add_profile(builder, config, network.get_input(0), order.profile)
     monitor = _watch(trt, config, progress)
     keeps_timings = _use_timings(trt, config, timing_cache)
     plan = builder.build_serialized_network(network, config)
-    del monitor  # TensorRT holds no reference: it has to outlive the build
+    if monitor is not None and monitor.raised is not None:
+        raise monitor.raised
     if plan is None:
         raise ModelError(f"{name_of(trt)} cannot build an engine for {order.profile}: {log.last_words()}")
     return Built(bytes(plan), bytes(config.get_timing_cache().serialize()) if keeps_timings else b"")
@@ -118,16 +121,24 @@ def _watch(trt: Any, config: Any, progress: Progress) -> Any:
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)
             self._steps: dict[str, int] = {}
+            self.raised: BaseException | None = None
 
         def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
             if not parent_phase:
                 self._steps[phase_name] = num_steps
-                progress(phase_name, 0, num_steps)
+                self._tell(phase_name, 0)
 
         def step_complete(self, phase_name: str, step: int) -> bool:
             if phase_name in self._steps:
-                progress(phase_name, step + 1, self._steps[phase_name])
-            return True
+                self._tell(phase_name, step + 1)
+            return self.raised is None
+
+        def _tell(self, phase_name: str, done: int) -> None:
+            """TensorRT swallows what is raised here, Ctrl-C too: keep it, and stop the build."""
+            try:
+                progress(phase_name, done, self._steps[phase_name])
+            except BaseException as error:  # noqa: BLE001  raised again behind the build
+                self.raised = self.raised or error
 
         def phase_finish(self, phase_name: str) -> None:
             self._steps.pop(phase_name, None)

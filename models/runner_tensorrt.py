@@ -10,7 +10,7 @@ import importlib
 import threading
 import weakref
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,8 +23,8 @@ from models.runner import CudaArray, Pixels, Profile
 
 MODULES = (("tensorrt",), ("tensorrt_rtx",), ("tensorrt_rtx_libs", "tensorrt_rtx_bindings"))
 """What TensorRT may be installed as, best first; of each row the last is it, and the first holds its libraries."""
-MOST_RECORDINGS = 32
-"""CUDA graphs kept, one for each address that pictures come from: four cameras' rings of eight."""
+MOST_RECORDINGS = 72
+"""CUDA graphs kept, one for each address that pictures come from: eight cameras' rings of eight, and some."""
 _LAST_WORDS = 4
 
 
@@ -38,7 +38,7 @@ def load_tensorrt(modules: Sequence[tuple[str, ...]] = MODULES) -> Any:
     for names in modules:
         try:
             return [importlib.import_module(name) for name in names][-1]
-        except ImportError as error:
+        except (ImportError, OSError) as error:  # OSError: a library beside it does not load
             reasons.append(str(error))
     raise ModelError(f"TensorRT is not installed: {'; '.join(reasons)}")
 
@@ -46,6 +46,18 @@ def load_tensorrt(modules: Sequence[tuple[str, ...]] = MODULES) -> Any:
 def name_of(trt: Any) -> str:
     """As in ``TensorRT 10.3.0`` or ``TensorRT-RTX 1.7.1.116``."""
     return f"{'TensorRT-RTX' if 'rtx' in trt.__name__ else 'TensorRT'} {trt.__version__}"
+
+
+def constructed(trt: Any, make: Callable[[], Any]) -> Any:
+    """What ``make`` gives; without driver or memory the bindings' constructors raise TypeError (NVIDIA/TensorRT #2913).
+
+    Raises:
+        ModelError: TensorRT could not make it.
+    """
+    try:
+        return make()
+    except (TypeError, RuntimeError) as error:
+        raise ModelError(f"{name_of(trt)} does not start: {error}") from error
 
 
 def quiet_log(trt: Any) -> Any:
@@ -88,7 +100,7 @@ class TensorRtRunner:
         self.name = name_of(trt)
         self._cuda, self._profile = cuda, profile
         self._log = quiet_log(trt)
-        self._runtime = trt.Runtime(self._log)
+        self._runtime = constructed(trt, lambda: trt.Runtime(self._log))
         self._engine = self._made("load the engine", self._runtime.deserialize_cuda_engine(plan))
         self._context = self._made("make a context", self._engine.create_execution_context())
         self._input = self._checked_input(trt, outputs)
@@ -132,8 +144,10 @@ class TensorRtRunner:
 
     def _address(self, image: CudaArray) -> int:
         lies, shape = image.__cuda_array_interface__, (self._profile.height_px, self._profile.width_px, 3)
-        if tuple(lies["shape"]) != shape or lies["typestr"] != "|u1" or lies.get("strides") is not None:
-            raise ModelError(f"input: expected {shape} |u1 dense on the device, got {lies['shape']} {lies['typestr']}")
+        if tuple(lies["shape"]) != shape or np.dtype(lies["typestr"]) != np.uint8 or lies.get("strides") is not None:
+            raise ModelError(
+                f"input: expected {shape} uint8 dense on the device, got {lies['shape']} {lies['typestr']}"
+            )
         return int(lies["data"][0])
 
     def _run(self, count: int, address: int) -> Sequence[F32]:
@@ -142,9 +156,11 @@ class TensorRtRunner:
             self._cuda.synchronize(self._stream)
         else:
             self._shape_for(count)
-            self._context.set_tensor_address(self._input, address)
-            self._enqueue()
-            self._cuda.synchronize(self._stream)
+            self._place(self._input, address)
+            try:
+                self._enqueue()
+            finally:
+                self._cuda.synchronize(self._stream)
             self._record(address)
         return [output.array[:count] for output in self._outputs]
 
@@ -184,8 +200,13 @@ class TensorRtRunner:
 
     def _output(self, name: str) -> Mapped:
         memory = self._cuda.mapped(tuple(self._context.get_tensor_shape(name)), np.float32)
-        self._context.set_tensor_address(name, memory.pointer)
+        self._place(name, memory.pointer)
         return memory
+
+    def _place(self, name: str, address: int) -> None:
+        """A refused address would leave the one before in force: another camera's picture."""
+        if not self._context.set_tensor_address(name, address):
+            raise ModelError(f"{self.name} takes no '{name}' at address {address:#x}: {self._log.last_words()}")
 
     def _made(self, what: str, made: Any) -> Any:
         if made is None:

@@ -50,18 +50,33 @@ def tend(
 ) -> EngineState:
     """Build the engine of this use where there is none that may be loaded."""
     before = look(backend, graph, profile)
-    return before if before.usable else rebuild(backend, graph, profile, reference, progress)
+    if before.usable:
+        try:
+            backend.open(graph, profile)
+        except ModelError as error:  # authentic, and yet a new driver or runtime may not load it
+            before = msgspec.structs.replace(before, usable=False, words=str(error), refused=str(error))
+    return before if before.usable else _built_anew(before, backend, graph, profile, reference, progress)
 
 
 def rebuild(
     backend: TensorRtBackend, graph: Graph, profile: Profile, reference: Backend, progress: Progress
 ) -> EngineState:
     """Build the engine of this use, whatever is there."""
-    before = look(backend, graph, profile)
+    return _built_anew(look(backend, graph, profile), backend, graph, profile, reference, progress)
+
+
+def _built_anew(
+    before: EngineState,
+    backend: TensorRtBackend,
+    graph: Graph,
+    profile: Profile,
+    reference: Backend,
+    progress: Progress,
+) -> EngineState:
     try:
         words = build_engine(backend, graph, profile, reference, progress).agreement
-    except ModelError as error:
-        return msgspec.structs.replace(before, words=str(error), usable=before.usable)
+    except (ModelError, OSError) as error:  # OSError: no room for the proof's graph
+        return msgspec.structs.replace(before, words=str(error))
     return msgspec.structs.replace(before, usable=True, words=words, built=True)
 
 
@@ -93,6 +108,7 @@ def build_engine(
         header = Header(
             origin=backend.origin(graph, profile),
             outputs=_outputs(floats),
+            precision=precision,
             agreement="; ".join([*refusals, f"{precision}: {words}"]),
         )
         backend.store.write(header, built.plan)

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from board.board import Board, open_board
-from firmware.engines import camera_sizes_px, tend_engines
+from firmware.engines import tend_engines
 from firmware.log import Log
 from firmware.match.settings import CameraSettings, MatchSettings
 from models.backend_tensorrt import DeviceKey, Precision, TensorRtBackend
@@ -87,5 +87,5 @@ def test_a_host_needs_no_engine() -> None:
 def test_engines_are_for_the_sizes_that_cameras_are_asked_for() -> None:
     cameras = [CameraSettings("front", "csi://0", (1920, 1080)), CameraSettings("rear", "csi://1")]
     twice = [CameraSettings("left", "csi://2", (1280, 720)), *cameras]
-    assert camera_sizes_px(MatchSettings(Path(), tuple(cameras))) == ((1920, 1080), (1280, 720))
-    assert camera_sizes_px(MatchSettings(Path(), tuple(twice))) == ((1280, 720), (1920, 1080))
+    assert MatchSettings(Path(), tuple(cameras)).sizes_px == ((1920, 1080), (1280, 720))
+    assert MatchSettings(Path(), tuple(twice)).sizes_px == ((1280, 720), (1920, 1080))

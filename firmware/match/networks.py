@@ -6,19 +6,21 @@ says so in every status until it is mended. A pre-filter that cannot be had only
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from board.board import Board
 from board.device_key import DeviceKeyError
 from models.backend_tensorrt import OpenTensorRt, open_tensorrt
+from models.detector import Detector
 from models.manifest import ModelError
 from models.prefilter import Gate
 from models.prefilter_detectnet import Preset, open_detectnet
 from models.runner_openvino import OpenVinoBackend
-from models.vision import Vision, open_vision
+from models.vision import Canvas, Vision, open_vision
 
 _TENSORRT = "TensorRT "
+Sizes = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -43,40 +45,60 @@ class Networks:
         words = []
         if self.fault:
             words.append(f"networks on the processor, at a reduced rate: {self.fault}")
+        if self.vision.in_place and self.vision.runner.endswith("fp32"):
+            words.append("networks in fp32, slower: fp16 strayed too far when the engines were built")
         gate_fault = self.gate_fault or (self.gate.fault if self.gate else "")
         if gate_fault:
             words.append(f"no pre-filter: {gate_fault}")
         return tuple(words)
 
 
-def open_networks(board: Board, prefilter: Preset | None = None, tensorrt: OpenTensorRt = open_tensorrt) -> Networks:
+def open_networks(
+    board: Board,
+    prefilter: Preset | None = None,
+    sizes_px: Sizes = (),
+    tensorrt: OpenTensorRt = open_tensorrt,
+) -> Networks:
     """The networks of this machine.
 
     Args:
         board: says what it is made for, and vouches for its engines.
         prefilter: that is wanted.
+        sizes_px: (width, height) of the cameras' pictures: their engines are loaded now and not when it is hot.
         tensorrt: opens the GPU.
 
     Raises:
         ModelError: not even the processor can run them.
     """
-    vision, fault = _vision(board, tensorrt)
+    vision, fault = _vision(board, sizes_px, tensorrt)
     gate, gate_fault = (None, "") if prefilter is None else _gate(prefilter, vision)
     return Networks(vision, fault, gate, gate_fault)
 
 
-def _vision(board: Board, tensorrt: OpenTensorRt) -> tuple[Vision, str]:
+def _vision(board: Board, sizes_px: Sizes, tensorrt: OpenTensorRt) -> tuple[Vision, str]:
     if board.networks == "openvino":
         return open_vision(OpenVinoBackend()), ""
     try:
-        return open_vision(tensorrt(board.engines, board.device_key, board.power_mode().name, "fp16")), ""
+        backend = tensorrt(board.engines, board.device_key, board.power_mode().name, "fp16")
+        return _with_detectors(open_vision(backend), sizes_px), ""
     except (ModelError, DeviceKeyError) as error:
         return open_vision(OpenVinoBackend()), str(error)
+
+
+def _with_detectors(vision: Vision, sizes_px: Sizes) -> Vision:
+    """The same, with every detector that will be asked for opened already."""
+    keys = [(height, width, canvas) for width, height in sizes_px for canvas in vision.canvases_px]
+    ready = {key: vision.detector_for(*key) for key in keys}
+
+    def detector_for(height_px: int, width_px: int, canvas: Canvas) -> Detector:
+        return ready.get((height_px, width_px, canvas)) or vision.detector_for(height_px, width_px, canvas)
+
+    return replace(vision, detector_for=detector_for)
 
 
 def _gate(prefilter: Preset, vision: Vision) -> tuple[Gate[Any] | None, str]:
     """It is shown what the detector is shown, on the GPU, and so it needs the networks there."""
     try:
-        return Gate(open_detectnet(prefilter, vision.runner.removeprefix(_TENSORRT))), ""
+        return Gate(open_detectnet(prefilter, vision.runner.removeprefix(_TENSORRT).split()[0])), ""
     except ModelError as error:
         return None, str(error)

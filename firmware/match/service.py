@@ -100,7 +100,7 @@ def serve(file: MatchFile, board: Board, wall: str, log: Log, stop: threading.Ev
 
 
 def _prepare(file: MatchFile, board: Board, log: Log) -> Parts:
-    networks = open_networks(board, file.match.prefilter)
+    networks = open_networks(board, file.match.prefilter, file.match.sizes_px)
     for alarm in networks.alarms:
         log.alarm("networks", reason=alarm)
     vision = networks.vision

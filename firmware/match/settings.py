@@ -11,6 +11,8 @@ from board.camera import CameraSpec
 from firmware.match.decision import SHIPPED_THRESHOLD, DecisionSettings
 from firmware.match.pipeline import PipelineSettings
 
+USUAL_PX = (1280, 720)
+"""What a camera sends that is asked for no size (jetson-utils: videoOptions)."""
 _Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 _Source = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]+://.+$")]
 _Side = Annotated[int, msgspec.Meta(ge=160, le=3840)]
@@ -54,6 +56,11 @@ class MatchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         twice = {name for name in names if names.count(name) > 1}
         if twice:
             raise ValueError(f"two cameras are called {min(twice)}")
+
+    @property
+    def sizes_px(self) -> tuple[tuple[int, int], ...]:
+        """(width, height) of the pictures that the cameras will send."""
+        return tuple(dict.fromkeys(camera.size_px or USUAL_PX for camera in self.cameras))
 
     def pipeline(self) -> PipelineSettings:
         """The shipped settings with this threshold."""

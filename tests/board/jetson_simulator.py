@@ -45,6 +45,7 @@ class CudaImage:
     memory: Pixels
     mapped: bool
     timestamp: int
+    device_offset: int = 0
     format: str = "rgb8"
 
     @property
@@ -58,7 +59,12 @@ class CudaImage:
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
         lies = self.memory.__array_interface__
-        return {"shape": self.shape, "typestr": "|u1", "data": (lies["data"][0], False), "version": 3}
+        return {
+            "shape": self.shape,
+            "typestr": "<u1",
+            "data": (lies["data"][0] + self.device_offset, False),
+            "version": 3,
+        }
 
 
 class VideoSource:
@@ -121,13 +127,18 @@ class VideoSource:
         if not self._ring or self._ring[0].shape != picture.shape:  # RingBuffer::Alloc frees the old buffers
             for memory in self._ring:
                 memory.fill(GONE)
-            self._ring = [np.full(picture.shape, STALE, np.uint8) for _ in range(self._options.get("numBuffers", 4))]
+            self._ring = [self._world.allocate(picture.shape) for _ in range(self._options.get("numBuffers", 4))]
             self._turn = 0
         memory = self._ring[self._turn % len(self._ring)]
         self._turn += 1
         memory.fill(ON_ITS_WAY)
         self._world.streams[stream].append(lambda: np.copyto(memory, picture))
-        return CudaImage(memory, self._sensor.mapped and self._options.get("zeroCopy", True), next(self._pts))
+        return CudaImage(
+            memory,
+            self._sensor.mapped and self._options.get("zeroCopy", True),
+            next(self._pts),
+            self._world.device_offset,
+        )
 
 
 class _Log:
@@ -151,6 +162,7 @@ class SimulatedJetsonUtils:
         leaked: sources that could not be made and are never freed (#148).
         deleted: sources that were freed, with their rings.
         options: that each source was made with.
+        allocate, device_offset: memory for the rings, and how far from it the GPU sees it.
     """
 
     sensors: dict[str, Sensor] = field(default_factory=dict)
@@ -158,6 +170,8 @@ class SimulatedJetsonUtils:
     deleted: int = 0
     options: list[dict[str, Any]] = field(default_factory=list)
     streams: dict[int, list[Callable[[], None]]] = field(default_factory=lambda: {0: []})
+    allocate: Callable[[tuple[int, ...]], Pixels] = lambda shape: np.full(shape, STALE, np.uint8)
+    device_offset: int = 0
     Log: _Log = field(default_factory=_Log)
     _handles: Iterator[int] = field(default_factory=lambda: count(1))
 

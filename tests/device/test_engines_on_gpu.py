@@ -46,7 +46,7 @@ class OnDevice:
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
-        return {"shape": self.shape, "typestr": "|u1", "data": (self._memory.pointer, True), "version": 3}
+        return {"shape": self.shape, "typestr": "<u1", "data": (self._memory.pointer, True), "version": 3}
 
 
 def _twice(picture: Pixels) -> Pixels:

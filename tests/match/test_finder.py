@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from board.camera import Frame
+from board.camera import CameraSpec, Frame
+from board.camera_jetson import JetsonCamera
 from board.picture import ArrayPicture, DevicePixels, Pixels
 from firmware.match.finder import Finder
 from firmware.match.tracker import TrackerSettings
@@ -18,7 +19,10 @@ from models.detector import Detector
 from models.faces import F32
 from models.prefilter import LINGER_S, Gate
 from models.vision import Vision, open_vision
+from tests.board.jetson_simulator import Sensor, SimulatedJetsonUtils
+from tests.board.stage import LateClock
 from tests.film import drawn_walk, empty_street
+from tests.models.cudart_simulator import DEVICE_OFFSET
 from tests.models.van import Van, graphs
 
 STEP_NS = 40_000_000
@@ -105,7 +109,7 @@ class Pinned:
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
         self.notes.append("read")
-        return {"shape": self.shape, "typestr": "|u1", "data": (self._memory.pointer, True), "version": 3}
+        return {"shape": self.shape, "typestr": "<u1", "data": (self._memory.pointer, True), "version": 3}
 
     def rgb(self) -> Pixels:
         raise AssertionError("copied whole")
@@ -143,3 +147,23 @@ def test_a_frame_on_the_device_is_found_in_where_it_lies_and_copied_nowhere(visi
 def test_networks_on_the_processor_are_given_the_small_picture(vision: Vision) -> None:
     (picture,) = drawn_walk(1)
     assert len(Finder(vision).look(frame(picture), "small")) == 1
+
+
+def test_from_a_jetsons_camera_to_faces_nothing_is_copied(vision: Vision, tmp_path: Path) -> None:
+    van = Van(tmp_path)
+    for graph, profile in graphs().profiles(((1280, 720),)):
+        van.build(graph, profile)
+    ju = SimulatedJetsonUtils(
+        {"csi://0": Sensor.filming(*(large_face() + np.uint8(number) for number in range(12)))},
+        allocate=lambda shape: van.backend.cuda.mapped(shape, np.uint8).array,
+        device_offset=DEVICE_OFFSET,
+    )
+    camera = JetsonCamera(ju, CameraSpec("front", "csi://0"), LateClock(0), str)
+    finder = Finder(open_vision(van.backend))
+    counts = []
+    for _ in range(12):
+        frame = camera.read()
+        assert isinstance(frame, Frame)
+        counts.append(len(finder.look(frame)))
+    assert counts == [1] * 12
+    assert van.cudart.launches > 0

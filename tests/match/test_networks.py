@@ -27,7 +27,7 @@ def _simulated(
 
 
 def _open(state: Path, version: str = "10.3.0") -> Networks:
-    return open_networks(_board(state), tensorrt=functools.partial(_simulated, version=version))
+    return open_networks(_board(state), None, (CAMERA_PX,), functools.partial(_simulated, version=version))
 
 
 def _build(state: Path) -> None:
@@ -46,7 +46,7 @@ def test_a_host_looks_with_its_processor_and_has_nothing_to_say() -> None:
 def test_a_van_with_its_engines_looks_with_its_gpu(tmp_path: Path) -> None:
     _build(tmp_path)
     networks = _open(tmp_path)
-    assert (networks.vision.runner, networks.alarms, networks.vision.in_place) == ("TensorRT 10.3.0", (), True)
+    assert (networks.vision.runner, networks.alarms, networks.vision.in_place) == ("TensorRT 10.3.0 fp16", (), True)
 
 
 def test_a_van_without_engines_looks_with_its_processor_and_alarms(tmp_path: Path) -> None:
@@ -63,6 +63,13 @@ def test_a_van_with_a_tampered_engine_does_not_load_it(tmp_path: Path) -> None:
     networks = _open(tmp_path)
     assert networks.vision.runner.startswith("OpenVINO")
     assert "sface-112x112.engine: not built by this device, cut short, or changed since" in networks.alarms[0]
+
+
+def test_a_cameras_engine_that_cannot_be_loaded_is_told_at_the_start(tmp_path: Path) -> None:
+    _build(tmp_path)
+    path = tmp_path / "engines" / "yunet-small-1280x720.engine"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert "yunet-small-1280x720.engine: not built by this device" in _open(tmp_path).fault
 
 
 def test_a_van_after_an_upgrade_says_which(tmp_path: Path) -> None:
@@ -88,7 +95,7 @@ def test_a_van_without_tensorrt_looks_with_its_processor_and_alarms(tmp_path: Pa
 
 def test_a_pre_filter_that_cannot_be_had_is_an_alarm_and_the_detector_looks_at_everything(tmp_path: Path) -> None:
     _build(tmp_path)
-    networks = open_networks(_board(tmp_path), "facedetect", _simulated)
+    networks = open_networks(_board(tmp_path), "facedetect", (CAMERA_PX,), _simulated)
     assert networks.gate is None
     assert networks.alarms == (
         "no pre-filter: detectNet facedetect: needs TensorRT 8 (JetPack 6.0 or older), this machine has 10.3.0",

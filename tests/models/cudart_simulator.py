@@ -29,6 +29,8 @@ _TEXTS = {
     CAPTURE_INVALIDATED: b"operation failed due to a previous error during capture",
     NO_DEVICE: b"no CUDA-capable device is detected",
 }
+ALIGNMENT = 4096
+"""Of what is allocated: a page."""
 DEVICE_OFFSET = 1 << 44
 """How far the GPU's address of mapped memory lies from the processor's."""
 Work = Callable[[], int]
@@ -87,7 +89,9 @@ class SimulatedCudart:
     def host_address(self, device_address: int, size: int) -> int:
         """Where the processor sees what the GPU sees at ``device_address``; 0 if that is nowhere."""
         host = device_address - DEVICE_OFFSET
-        inside = any(start <= host and host + size <= start + len(memory) for start, memory in self.allocated.items())
+        inside = any(
+            start <= host and host + size <= start + len(memory) - ALIGNMENT for start, memory in self.allocated.items()
+        )
         return host if inside else 0
 
     def put(self, stream: int, work: Work) -> None:
@@ -112,15 +116,16 @@ class SimulatedCudart:
         return code
 
     def _host_alloc(self, pointer: Any, size: int, flags: int) -> int:
-        taken = sum(len(memory) for memory in self.allocated.values())
+        taken = sum(len(memory) - ALIGNMENT for memory in self.allocated.values())
         if taken + size > self.memory_bytes:
             return OUT_OF_MEMORY
         if flags != 2 or size == 0:
             return INVALID_VALUE
-        memory = (ctypes.c_ubyte * size)()
-        ctypes.memset(memory, 0xAB, size)  # whatever was there before
-        pointer[0] = ctypes.addressof(memory)
-        self.allocated[ctypes.addressof(memory)] = memory
+        raw = (ctypes.c_ubyte * (size + ALIGNMENT))()
+        ctypes.memset(raw, 0xAB, len(raw))  # whatever was there before
+        start = -(-ctypes.addressof(raw) // ALIGNMENT) * ALIGNMENT
+        pointer[0] = start
+        self.allocated[start] = raw
         return 0
 
     def _host_get_device_pointer(self, pointer: Any, host: int, flags: int) -> int:

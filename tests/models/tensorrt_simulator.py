@@ -78,12 +78,15 @@ class _Builder:
             config.monitor.phase_start("Building engine", None, 2)
             config.monitor.phase_start("Timing tactics", "Building engine", 7)
             config.monitor.step_complete("Timing tactics", 3)
-            config.monitor.step_complete("Building engine", 1)
+            if not config.monitor.step_complete("Building engine", 1):
+                self._log.log(Severity.ERROR, "Error Code 6: build was cancelled")
+                return None
             config.monitor.phase_finish("Building engine")
         model = network.model
         if "FP16" in config.flags and self._api.fp16_error:
             _disturb(model, self._api.fp16_error)
         self._api.built += 1
+        self._api.flags.append(set(config.flags))
         head = {"version": self._api.__version__, "gpu": self._api.cudart.name, "shapes": config.profile.shapes}
         body: bytes = model.SerializeToString()
         return _MAGIC + json.dumps(head).encode() + b"\n" + body
@@ -102,7 +105,7 @@ def _disturb(model: onnx.ModelProto, by: float) -> None:
 class _Config:
     def __init__(self, api: SimulatedTensorRt) -> None:
         self._api = api
-        self.flags: set[str] = set()
+        self.flags: set[str] = {"TF32"}
         self.profile = SimpleNamespace(shapes={})
         self.monitor: Any = None
         self.pools: dict[str, int] = {}
@@ -118,6 +121,9 @@ class _Config:
 
     def set_flag(self, flag: str) -> None:
         self.flags.add(flag)
+
+    def clear_flag(self, flag: str) -> None:
+        self.flags.discard(flag)
 
     def set_memory_pool_limit(self, pool: str, size: int) -> None:
         self.pools[pool] = size
@@ -238,6 +244,10 @@ class _Context:
         return self._widths[name]
 
     def set_tensor_address(self, name: str, address: int) -> bool:
+        if address == 0 or address % 256:
+            words = f"Error Code 3: {name}: address is not aligned to 256 bytes"
+            self._engine.log.log(Severity.ERROR, words)
+            return False  # and the one before stays in force
         self._addresses[name] = address
         return True
 
@@ -291,7 +301,8 @@ class SimulatedTensorRt:
         self.fp16_error = 0.0
         self.timings_used: list[bool] = []
         self.shapes: list[tuple[int, ...]] = []
-        self.fails_to_build = False
+        self.fails_to_build = self.fails_to_start = False
+        self.flags: list[set[str]] = []
         self.explicit_batch = major == 8
         self.ILogger = Overridable
         if major != 8:
@@ -305,10 +316,17 @@ class SimulatedTensorRt:
         self.DataType = SimpleNamespace(UINT8=_UINT8, FLOAT=_FLOAT)
 
     def Builder(self, log: Any) -> _Builder:  # noqa: N802
+        self._start()
         return _Builder(self, log)
 
     def OnnxParser(self, network: Any, log: Any) -> _Parser:  # noqa: N802
         return _Parser(self, network, log)
 
+    def _start(self) -> None:
+        """The first thing that needs a driver: pybind11 makes a TypeError of a null pointer (NVIDIA/TensorRT #2913)."""
+        if self.fails_to_start:
+            raise TypeError("pybind11::init(): factory function returned nullptr")
+
     def Runtime(self, log: Any) -> _Runtime:  # noqa: N802
+        self._start()
         return _Runtime(self, log)

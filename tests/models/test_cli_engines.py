@@ -68,7 +68,7 @@ def test_from_no_engine_to_all_to_nothing_left_to_do(terminal: Terminal, vision:
     assert [engine["graph"] for engine in terminal.engines()] == ENGINES
     assert all(engine["usable"] for engine in terminal.engines())
     assert terminal.run("verify").stdout == (
-        f"golden vectors reproduced by TensorRT 10.3.0; model {vision.digest[:16]}\n"
+        f"golden vectors reproduced by TensorRT 10.3.0 fp16; model {vision.digest[:16]}\n"
     )
 
     again = terminal.run("build", "--json")

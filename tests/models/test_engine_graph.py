@@ -28,6 +28,7 @@ SIZES = [(640, 360), (640, 384), (1280, 720), (1920, 1080), (640, 480), (1000, 7
 
 class _InMemory(RuntimeRunner):
     def __init__(self, model: onnx.ModelProto) -> None:
+        self._fixed = None
         self._session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
 
 

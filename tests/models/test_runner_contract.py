@@ -6,11 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from models.cuda import Cuda
 from models.manifest import Net
 from models.runner import Runner
 from models.runner_openvino import OpenVinoRunner
 from tests.contract.runner_contract import Rig, RunnerContract
+from tests.models.cudart_simulator import SimulatedCudart
 from tests.models.stage import RuntimeRunner
+from tests.models.tensorrt_simulator import SimulatedTensorRt
+from tests.models.van import EngineRig
 
 
 class OpenVinoRig:
@@ -33,3 +37,20 @@ class TestOnnxRuntime(RunnerContract):
     @pytest.fixture
     def rig(self) -> Rig:
         return RuntimeRig()
+
+
+def simulated(version: str) -> Rig:
+    cudart = SimulatedCudart()
+    return EngineRig(SimulatedTensorRt(cudart, version), Cuda(cudart))
+
+
+class TestTensorRtWithAFlagForHalfPrecision(RunnerContract):
+    @pytest.fixture
+    def rig(self) -> Rig:
+        return simulated("10.3.0")
+
+
+class TestTensorRtWithTypedGraphs(RunnerContract):
+    @pytest.fixture
+    def rig(self) -> Rig:
+        return simulated("11.4.0")

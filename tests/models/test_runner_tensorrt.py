@@ -57,7 +57,7 @@ class CudaImage:
     """A camera's picture on the device."""
 
     memory: Mapped
-    typestr: str = "|u1"
+    typestr: str = "<u1"
     strides: tuple[int, ...] | None = None
 
     @property
@@ -202,7 +202,7 @@ def test_more_pictures_than_the_profile_covers_are_refused(tmp_path: Path) -> No
 def test_a_picture_on_the_device_of_another_shape_or_layout_is_refused(tmp_path: Path) -> None:
     van = Van(tmp_path)
     runner = _runner(van)
-    with pytest.raises(ModelError, match=r"expected \(128, 128, 3\) \|u1 dense on the device, got \(64, 128, 3\)"):
+    with pytest.raises(ModelError, match=r"expected \(128, 128, 3\) uint8 dense on the device, got \(64, 128, 3\)"):
         runner.run_in_place(_on_device(van, _pictures(64, 128, 3)))
     memory = _on_device(van, _pictures(128, 128, 3)).memory
     for odd in (CudaImage(memory, typestr="<f4"), CudaImage(memory, strides=(512, 3, 1))):
@@ -217,6 +217,41 @@ def test_a_picture_that_is_gone_is_an_error_and_not_a_result(tmp_path: Path) -> 
     van.cudart.allocated.pop(image.memory.array.ctypes.data)
     with pytest.raises(ModelError, match="illegal memory access"):
         runner.run_in_place(image)
+
+
+def test_an_address_that_tensorrt_refuses_is_an_error_and_not_the_picture_before(tmp_path: Path) -> None:
+    van = Van(tmp_path)
+    runner = _runner(van)
+    runner.run_in_place(_on_device(van, _pictures(128, 128, 3)))
+    odd = van.backend.cuda.mapped((128 * 128 * 3 + 16,), np.uint8)
+    shifted = Mapped(odd.array[16:].reshape(128, 128, 3), odd.pointer + 16)
+    with pytest.raises(ModelError, match=r"takes no 'image' at address 0x.*: .*not aligned to 256 bytes"):
+        runner.run_in_place(CudaImage(shifted))
+
+
+def test_a_driver_that_does_not_start_is_told_and_not_a_type_error(van: Van) -> None:
+    plan = build(van.trt, _order(van)).plan
+    van.trt.fails_to_start = True
+    with pytest.raises(ModelError, match="does not start: pybind11"):
+        TensorRtRunner(van.trt, van.backend.cuda, plan, CLOSEUP, DETECTED)
+    with pytest.raises(ModelError, match="does not start: pybind11"):
+        build(van.trt, _order(van))
+
+
+def test_whole_precision_is_whole_and_not_tf32(van: Van) -> None:
+    build(van.trt, _order(van))
+    build(van.trt, _order(van, fp16=False))
+    assert ["TF32" in flags for flags in van.trt.flags] == [True, False]
+    assert "FP16" not in van.trt.flags[1]
+
+
+def test_an_interrupt_ends_the_build_and_is_not_swallowed(tmp_path: Path) -> None:
+    def interrupt(what: str, done: int, of: int) -> None:
+        raise KeyboardInterrupt
+
+    van = Van(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        build(van.trt, _order(van), progress=interrupt)
 
 
 def test_two_threads_at_once_are_refused(tmp_path: Path) -> None:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import onnx
 
 from models.backend_tensorrt import Precision, TensorRtBackend
 from models.built import FILES, Graph
 from models.cuda import Cuda
+from models.engine_graph import engine_graph
 from models.engines import EngineStore, Header
-from models.manifest import load_manifest
+from models.manifest import Net, load_manifest
+from models.plan import Order, build, wants_typed_graph
 from models.runner import Profile
 from models.runner_openvino import OpenVinoBackend
+from models.runner_tensorrt import TensorRtRunner
 from models.vision import Graphs
 from models.workshop import build_engine
 from tests.models.cudart_simulator import SimulatedCudart
@@ -26,6 +32,20 @@ CHIPS = Profile(112, 112, 8)
 
 def graphs(files: Path = FILES) -> Graphs:
     return Graphs.load(load_manifest(), files)
+
+
+class EngineRig:
+    """A rig of the runner's contract: engines built and run on a GPU, without a store or a gate between."""
+
+    def __init__(self, trt: Any, cuda: Cuda) -> None:
+        self._trt, self._cuda = trt, cuda
+
+    def open(self, model: Path, net: Net, size_hw: tuple[int, int], batch: int = 1) -> TensorRtRunner:
+        profile = Profile(*size_hw, batch)
+        made = engine_graph(onnx.load(model), net, profile, half=wants_typed_graph(self._trt))
+        plan = build(self._trt, Order(made.SerializeToString(), profile, fp16=True)).plan
+        outputs = tuple(output.name for output in made.graph.output)
+        return TensorRtRunner(self._trt, self._cuda, plan, profile, outputs)
 
 
 @dataclass
