@@ -87,7 +87,7 @@ is_jetson() {
 
 link_jetpack() { # what JetPack installs for its own Python and no index has; nothing else of the system comes along
     local site module origin
-    is_jetson || return 0
+    is_jetson && ! $DRY_RUN || return 0
     site=$("$VENV/bin/python" -c 'import site; print(site.getsitepackages()[0])')
     for module in tensorrt jetson_utils_python jetson_utils jetson_inference_python jetson_inference; do
         origin=$(/usr/bin/python3 -c 'import importlib.util as u, sys; print((s := u.find_spec(sys.argv[1])) and s.origin or "")' \

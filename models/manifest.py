@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, TypeVar
-from urllib.parse import urlsplit
 
 import msgspec
 import tomli
@@ -192,7 +191,7 @@ _SOURCE_RULES: tuple[_Rule[Source], ...] = (
         "the file in the package, and none without one",
         lambda source: bool(source.package or not source.member),
     ),
-    ("url", "http or https", lambda source: not source.url or urlsplit(source.url).scheme in {"http", "https"}),
+    ("url", "http or https", lambda source: not source.url or source.url.startswith(("http://", "https://"))),
     ("file", "an absolute path", lambda source: not source.file or Path(source.file).is_absolute()),
 )
 _ANY_NET: tuple[_Rule[Net], ...] = (

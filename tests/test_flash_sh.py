@@ -270,3 +270,32 @@ def test_an_unfit_python_is_named_with_the_way_out(checkout: Checkout, fakes: di
 def test_shellcheck_finds_nothing(script: str) -> None:
     found = subprocess.run([str(SHELLCHECK), str(ROOT / script)], capture_output=True, text=True, check=False)
     assert found.stdout == ""
+
+
+def test_on_a_jetson_jetpacks_own_modules_are_linked_and_nothing_else(tmp_path: Path) -> None:
+    """The function alone: its release file, its system Python and its environment are this folder's."""
+    site, system = tmp_path / "site", tmp_path / "system"
+    for made in (site, system / "tensorrt", system / "numpy", tmp_path / "venv/bin"):
+        made.mkdir(parents=True)
+    for module in (system / "tensorrt/__init__.py", system / "numpy/__init__.py", system / "jetson_utils_python.py"):
+        module.touch()
+    (tmp_path / "release").touch()
+    python = tmp_path / "venv/bin/python"
+    python.write_text(f"#!/bin/sh\necho {site}\n")
+    python.chmod(0o755)
+    text = (ROOT / "flash.sh").read_text("utf-8")
+    functions = text[text.index("is_jetson() {") : text.index("install_packages() {")]
+    functions = functions.replace("/etc/nv_tegra_release", str(tmp_path / "release"))
+    functions = functions.replace("/usr/bin/python3", f"env PYTHONPATH={system} {sys.executable} -S")
+    script = f"set -euo pipefail\nDRY_RUN=false VENV={tmp_path}/venv\n{functions}\nlink_jetpack\n"
+    done = subprocess.run(["bash", "-c", script], check=True, capture_output=True, text=True)
+    links = {path.name: path.resolve() for path in site.iterdir()}
+    assert links == {
+        "tensorrt": (system / "tensorrt").resolve(),
+        "jetson_utils_python.py": (system / "jetson_utils_python.py").resolve(),
+    }
+    assert done.stdout.splitlines() == [
+        "JetPack has no jetson_utils here",
+        "JetPack has no jetson_inference_python here",
+        "JetPack has no jetson_inference here",
+    ]
