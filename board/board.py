@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from board.camera import Camera, CameraError, CameraSpec
-from board.camera_jetson import JetsonCameras, load_jetson_utils
+from board.camera_jetson import JetsonCameras, load_bindings
 from board.device_key import device_key
 from board.power_mode import PowerMode, read_power_mode
 from board.recovery import Recovery
@@ -62,7 +62,7 @@ class Board:
             return None
 
 
-def open_board(release: Path = JETSON_RELEASE, load: Callable[[], Any] = load_jetson_utils) -> Board:
+def open_board(release: Path = JETSON_RELEASE, load: Callable[[], Any] = load_bindings) -> Board:
     """The board of this machine.
 
     Args:

@@ -42,7 +42,7 @@ Clock = Callable[[], int]
 Resolve = Callable[[str], str]
 
 
-def load_jetson_utils(modules: tuple[str, ...] = MODULES) -> Any:
+def load_bindings(modules: tuple[str, ...] = MODULES) -> Any:
     """NVIDIA's bindings.
 
     Raises:
@@ -66,7 +66,7 @@ class JetsonCameras:
     """Opens cameras, and climbs the ladder of remedies when one does not bring frames.
 
     Args:
-        ju: from :func:`load_jetson_utils`.
+        ju: from :func:`load_bindings`.
         recovery: the ladder.
         clock: monotonic nanoseconds.
         resolve: a device's path to the one that its links lead to now.

@@ -181,16 +181,7 @@ _NOT_A_DETECTORS, _NOT_AN_EMBEDDERS = "nothing, it is an embedder's", "nothing, 
 _SOURCE_RULES: tuple[_Rule[Source], ...] = (
     ("sha256", "64 hexadecimal digits", lambda source: bool(_SHA256.fullmatch(source.sha256))),
     ("package", "NAME==VERSION", lambda source: not source.package or bool(_PACKAGE.fullmatch(source.package))),
-    (
-        "member",
-        "the file in the package, and none without one",
-        lambda source: bool(source.member or not source.package),
-    ),
-    (
-        "member",
-        "the file in the package, and none without one",
-        lambda source: bool(source.package or not source.member),
-    ),
+    ("member", "a file of the package, if there is one", lambda source: bool(source.member) == bool(source.package)),
     ("url", "http or https", lambda source: not source.url or source.url.startswith(("http://", "https://"))),
     ("file", "an absolute path", lambda source: not source.file or Path(source.file).is_absolute()),
 )

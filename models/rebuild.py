@@ -169,11 +169,10 @@ def _free_batch(nodes: list[onnx.NodeProto], constants: Constants) -> None:
     """
     makers = {name: node for node in nodes for name in node.output}
     readers = [name for node in nodes for name in node.input]
-    given = dict(constants)
     for node in nodes:
-        if node.op_type != "Reshape" or node.input[1] not in given:
+        if node.op_type != "Reshape" or node.input[1] not in constants:
             continue
-        shape, maker = given[node.input[1]].copy(), makers.get(node.input[0])
+        shape, maker = constants[node.input[1]].copy(), makers.get(node.input[0])
         if maker is not None and _puts_cells_first(maker) and readers.count(node.input[0]) == 1:
             maker.attribute[0].ints[:] = _BATCH_FIRST
             constants[node.input[1]] = np.array([0, -1, shape[-1]], shape.dtype)

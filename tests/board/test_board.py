@@ -9,7 +9,7 @@ import pytest
 from board.board import Board, open_board
 from board.camera import CameraError, CameraSpec, Frame
 from board.camera_host import HostCamera
-from board.camera_jetson import JetsonCamera, load_jetson_utils
+from board.camera_jetson import JetsonCamera, load_bindings
 from tests.board.jetson_simulator import Sensor, SimulatedJetsonUtils
 from tests.board.stage import write
 from tests.board.test_jetson_camera_contract import noisy
@@ -42,7 +42,7 @@ def test_a_jetson_opens_its_cameras_with_its_own_drivers_and_files_with_the_host
 
 
 def test_a_jetson_without_its_bindings_runs_with_the_hosts_drivers_and_says_why(release: Path) -> None:
-    board = open_board(release, lambda: load_jetson_utils(("nowhere",)))
+    board = open_board(release, lambda: load_bindings(("nowhere",)))
     assert (board.name, board.networks) == ("jetson (host drivers)", "tensorrt")
     assert board.alarms == ("cameras by host drivers: jetson-utils: No module named 'nowhere'",)
 

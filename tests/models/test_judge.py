@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.golden import DetectorFigures, EmbedderFigures, Figures, verify
+from models.golden import Answers, DetectorFigures, EmbedderFigures, Figures, verify
 from models.judge import MOST_ANSWERS, figures_of
 from models.manifest import Manifest, ModelError, Net, sha256_of
 from models.vision import Vision
@@ -55,6 +55,32 @@ def test_what_it_says_of_the_shipped_networks_is_reproduced(
     faces, templates = _faces(*nets[0], picture), _templates(*nets[1], picture, golden.landmarks)
     assert len(faces.answers.scores) == MOST_ANSWERS
     verify(vision.detector, vision.embedder, Figures(faces, templates))
+
+
+@pytest.mark.parametrize(
+    ("boxes_px", "landmarks_px", "odds"),
+    [
+        pytest.param(40, 0, 1, id="another box"),
+        pytest.param(0, 40, 1, id="other landmarks"),
+        pytest.param(0, 0, 0.3, id="another score"),
+    ],
+)
+def test_a_strongest_answer_that_is_not_found_again_is_said(
+    manifest: Manifest, picture: Pixels, vision: Vision, boxes_px: float, landmarks_px: float, odds: float
+) -> None:
+    net = manifest.one("detector")
+    figures = _faces(net, (FILES / "yunet-fp32.onnx").read_bytes(), picture)
+    found = figures.answers.faces()
+    scores = found.scores * odds / (1 - found.scores + found.scores * odds)
+    answers = Answers(
+        (found.boxes + np.float32(boxes_px)).tolist(),
+        (found.landmarks + np.float32(landmarks_px)).tolist(),
+        scores.tolist(),
+    )
+    shipped = Figures.load(net, manifest.one("embedder"))
+    other = DetectorFigures(figures.boxes, figures.landmarks, answers)
+    with pytest.raises(ModelError, match=r"golden vectors: no answer like the expected \[.*\] of score 0\.\d+"):
+        verify(vision.detector, vision.embedder, Figures(other, shipped.embedder))
 
 
 @pytest.mark.parametrize(("stride", "anchor"), FACES)
