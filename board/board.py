@@ -19,7 +19,7 @@ JETSON_RELEASE = Path("/etc/nv_tegra_release")
 STATE = Path("/var/lib/kerbside")
 """What outlives a restart: engines, and the key that vouches for them."""
 RESTART_REQUEST = Path("/run/kerbside/restart-nvargus")
-"""A privileged unit watches for it and restarts NVIDIA's camera daemon."""
+"""Asks whoever watches for it to restart NVIDIA's camera daemon; the unit that does so comes with the rootfs."""
 OpenCamera = Callable[[CameraSpec], Camera]
 
 

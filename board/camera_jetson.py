@@ -19,7 +19,7 @@ import numpy as np
 
 from board.camera import Camera, CameraError, CameraSpec, Frame, Gap
 from board.recovery import Recovery
-from board.ring import Ring, RingImage
+from board.ring import Ring
 
 MODULES = ("jetson_utils_python", "jetson_utils")
 """The bindings themselves first: the package around them (2.0) hides some of them and wants docker (#239)."""
@@ -35,6 +35,10 @@ FIRST_READS = 10
 FROZEN_S = 2.0
 """A sensor has noise: pixels that are the same for so long are one picture again and again (EGLStream reuse)."""
 SAMPLE_EVERY_PX = 16
+USUAL_PX = (1280, 720)
+"""Asked for where no size is: a size that is asked for cannot change midway."""
+WORKING_FRAMES = 100
+"""A camera that brought so many different pictures works; one that stutters or shows one picture has failed."""
 READER_S = 1.0
 """How long a capture waits for a network that still reads the buffer which is to be written."""
 
@@ -79,6 +83,7 @@ class JetsonCameras:
         self._before: dict[str, JetsonCamera | None] = {}
         # The default is VERBOSE, on standard output (PyLogging.cpp), where our log lines are.
         ju.Log.SetLevel("warning")
+        ju.Log.SetFilename("stderr")
 
     def open(self, spec: CameraSpec) -> Camera:
         """Open a camera, or open it again.
@@ -87,16 +92,17 @@ class JetsonCameras:
             CameraError: it cannot be opened now.
             CameraStuck: it brought no frame too often.
         """
+        uri = _resolved(spec.uri, self._resolve)  # what is not plugged in has not failed: no remedy brings it back
         if spec.name in self._before:
             before = self._before[spec.name]
             if before is not None:
                 before.close()
-            if before is not None and before.frames:
+            if before is not None and before.changes >= WORKING_FRAMES:
                 self._recovery.brought_frames(spec.name)
             else:
                 self._recovery.failed(spec.name, on_daemon=spec.uri.startswith("csi:"))
         self._before[spec.name] = None
-        camera = JetsonCamera(self._ju, spec, self._clock, self._resolve)
+        camera = JetsonCamera(self._ju, spec, self._clock, uri)
         self._before[spec.name] = camera
         return camera
 
@@ -105,12 +111,11 @@ class JetsonCamera:
     """An open camera: see :class:`board.camera.Camera`.
 
     Raises:
-        CameraError: another kind of source, no such device, or the driver refuses it.
+        CameraError: the driver refuses it.
     """
 
-    def __init__(self, ju: Any, spec: CameraSpec, clock: Clock, resolve: Resolve) -> None:
-        uri = _resolved(spec.uri, resolve)
-        self.frames = 0
+    def __init__(self, ju: Any, spec: CameraSpec, clock: Clock, uri: str) -> None:
+        self.frames = self.changes = 0
         self.fault = ""
         self._ju, self._name, self._clock = ju, spec.name, clock
         self._ring = Ring(BUFFERS)
@@ -131,9 +136,6 @@ class JetsonCamera:
             return Gap.LOST
         if not self._ring.make_room(READER_S):
             return Gap.TIMEOUT
-        # The size is known before the frame is taken; taking it would free the ring under its pictures (RingBuffer).
-        if self._size_px not in {None, (size := (self._source.GetWidth(), self._source.GetHeight()))}:
-            return self._lose(f"sends pictures of {size[0]} x {size[1]} instead of {self._size_px}")
         try:
             image = self._source.Capture(format="rgb8", timeout=READ_MS, stream=self._stream)
         except Exception as error:  # noqa: BLE001  the bindings raise nothing more precise
@@ -155,12 +157,13 @@ class JetsonCamera:
         self._source = None
         self._ju.cudaStreamDestroy(self._stream)
 
-    def _take(self, image: RingImage, t_ns: int) -> Frame | Gap:
-        if getattr(image, "__array_interface__", None) is None:
+    def _take(self, image: Any, t_ns: int) -> Frame | Gap:
+        if not image.mapped:
             return self._lose("its pictures are not in memory that the processor sees (zeroCopy)")
         height_px, width_px = image.shape[:2]
         self._size_px = self._size_px or (width_px, height_px)
         if self._size_px != (width_px, height_px):
+            self._ring.lose()  # RingBuffer::Alloc has freed it; a size that is asked for, as below, should prevent that
             return self._lose(f"sends pictures of {width_px} x {height_px} instead of {self._size_px}")
         if self._frozen(image, t_ns):
             return self._lose(f"shows the same picture for {FROZEN_S:.0f} s")
@@ -174,11 +177,12 @@ class JetsonCamera:
         limit = SILENT_READS if self.frames else FIRST_READS
         return self._lose(f"no frame for {limit} s") if self._silent >= limit else Gap.TIMEOUT
 
-    def _frozen(self, image: RingImage, t_ns: int) -> bool:
+    def _frozen(self, image: Any, t_ns: int) -> bool:
         pixels = np.asarray(image)[::SAMPLE_EVERY_PX, ::SAMPLE_EVERY_PX]
         sample = zlib.crc32(pixels.tobytes())
         if self._fresh_ns is None or sample != self._sample:
             self._sample, self._fresh_ns = sample, t_ns
+            self.changes += 1
         return t_ns - self._fresh_ns >= FROZEN_S * 1e9
 
     def _lose(self, reason: str) -> Gap:
@@ -208,8 +212,7 @@ def _options(spec: CameraSpec) -> dict[str, Any]:
         "zeroCopy": True,
         "flipMethod": "rotate-180" if turned else "none",
     }
-    if spec.size_px is not None:
-        options |= {"width": spec.size_px[0], "height": spec.size_px[1]}
+    options["width"], options["height"] = spec.size_px or USUAL_PX
     if spec.fps is not None:
         options["framerate"] = spec.fps
     return options

@@ -8,6 +8,7 @@ dark (libnvscf's CaptureScheduler, JetPack 6.0 to 6.2.1), so opening again for e
 
 from __future__ import annotations
 
+import contextlib
 import enum
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +30,7 @@ class Remedy(enum.Enum):
 
 
 LADDER = ((1, Remedy.REOPEN), (4, Remedy.ASK_RESTART), (8, Remedy.END))
-"""From this many failures in a row on. With the pauses between openings the last is reached after about 40 s."""
+"""From this many failures in a row on: the last after 40 s where opening fails, 2 minutes where it stays dark."""
 
 
 class Recovery:
@@ -72,5 +73,6 @@ class Recovery:
         now_ns = self._clock()
         if self._asked_ns is None or now_ns - self._asked_ns >= ASK_AGAIN_NS:
             self._asked_ns = now_ns
-            self._request.parent.mkdir(parents=True, exist_ok=True)
-            self._request.touch()
+            with contextlib.suppress(OSError):  # nobody to ask: the ladder goes on
+                self._request.parent.mkdir(parents=True, exist_ok=True)
+                self._request.touch()

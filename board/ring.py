@@ -11,6 +11,7 @@ import weakref
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,12 +19,36 @@ import numpy as np
 from board.picture import ArrayPicture, DevicePixels, Pixels
 
 
-class RingImage(DevicePixels, Protocol):
-    """What a driver hands out: the same memory for the GPU and for the processor."""
+class RingImage(Protocol):
+    """What a driver hands out: the same memory for the GPU and, by the buffer protocol, for the processor."""
+
+    shape: tuple[int, ...]
+    ptr: int
+
+
+@dataclass(frozen=True)
+class InRing:
+    """The pixels of an image in the ring.
+
+    The interfaces are our own: the bindings make theirs anew for each image and never free them (PyCUDA.cpp).
+    """
+
+    image: RingImage
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(height, width, 3)."""
+        return tuple(self.image.shape)
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        """Where the GPU sees them."""
+        return {"shape": self.shape, "typestr": "|u1", "data": (self.image.ptr, True), "strides": None, "version": 3}
 
     @property
     def __array_interface__(self) -> dict[str, Any]:
-        """As the processor sees it; None where it cannot."""
+        """Where the processor sees them."""
+        return dict(np.asarray(self.image).__array_interface__)
 
 
 class RingPicture:
@@ -36,7 +61,7 @@ class RingPicture:
 
     def __init__(self, image: RingImage, owner: object) -> None:
         self.height_px, self.width_px = image.shape[:2]
-        self._image: RingImage | None = image
+        self._image: InRing | None = InRing(image)
         self._owner: object | None = owner
         self._own: ArrayPicture | None = None
         self._reading = threading.RLock()
@@ -51,7 +76,7 @@ class RingPicture:
         with self._reading:
             if self._image is None or (self.width_px <= width_px and self.height_px <= height_px):
                 return self._copied().fitted(width_px, height_px)
-            return ArrayPicture(np.asarray(self._image)).fitted(width_px, height_px)
+            return ArrayPicture(np.asarray(self._image.image)).fitted(width_px, height_px)
 
     @contextmanager
     def on_device(self) -> Iterator[DevicePixels | None]:
@@ -70,9 +95,14 @@ class RingPicture:
             self._reading.release()
         return True
 
+    def lose(self) -> None:
+        """Its memory is gone: what was not copied is black. Nobody is found in it."""
+        self._own = self._own or ArrayPicture(np.zeros((self.height_px, self.width_px, 3), np.uint8))
+        self._image = self._owner = None
+
     def _copied(self) -> ArrayPicture:
         if self._own is None:
-            self._own = ArrayPicture(np.array(self._image))
+            self._own = ArrayPicture(np.array(self._image and self._image.image))
         return self._own
 
 
@@ -98,6 +128,13 @@ class Ring:
         picture = RingPicture(image, owner)
         self._lying.append(weakref.ref(picture))
         return picture
+
+    def lose(self) -> None:
+        """The driver has given the ring's memory back."""
+        for reference in self._lying:
+            picture = reference()
+            if picture is not None:
+                picture.lose()
 
     def clear(self, timeout_s: float) -> None:
         """Free the buffers, so that their memory can go; one that is still being read goes with its picture."""

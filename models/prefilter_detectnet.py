@@ -73,6 +73,7 @@ class DetectNet:
 
     def boxes(self, image: CudaImage) -> F32:
         """See :class:`models.prefilter.Prefilter`. The image is not drawn into."""
+        image = getattr(image, "image", image)  # the board wraps what the driver hands out
         shape = getattr(image, "format", type(image).__name__)
         if shape not in FORMATS:  # detectNet only logs it, and answers as if the street were empty
             raise ModelError(f"{self.name}: expected a CUDA image of {', '.join(FORMATS)}, got {shape}")

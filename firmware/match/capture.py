@@ -42,7 +42,8 @@ class Slots:
         with self._changed:
             self.dropped[frame.camera] += frame.camera in self._frames
             self._frames[frame.camera] = frame
-            self.states[frame.camera] = "seeing"
+            if not self.states[frame.camera].startswith("seeing"):
+                self.states[frame.camera] = "seeing"
             self._changed.notify()
 
     def drop(self, frame: Frame) -> None:
@@ -102,31 +103,31 @@ def _keep_open(source: Source, slots: Slots, log: Log, stop: threading.Event) ->
         except CameraError as error:
             _lose(source.name, str(error), slots, log)
         else:
-            seen, gap, fault = _read_until_gap(camera, slots, stop)
-            if gap is Gap.ENDED or stop.is_set():
-                slots.say(source.name, "ended")
-                log.info("camera ended", camera=source.name, frames=seen)
-                return
-            pause_s = FIRST_PAUSE_S if seen else pause_s
-            _lose(source.name, fault or "the source stopped", slots, log)
+            try:
+                seen, gap = _read_until_gap(camera, slots, stop)
+                if gap is Gap.ENDED or stop.is_set():
+                    slots.say(source.name, "ended")
+                    log.info("camera ended", camera=source.name, frames=seen)
+                    return
+                pause_s = FIRST_PAUSE_S if seen else pause_s
+                _lose(source.name, camera.fault or "the source stopped", slots, log)
+            finally:  # after it was said: closing may hang with the driver
+                camera.close()
         stop.wait(pause_s)
         pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
 
-def _read_until_gap(camera: Camera, slots: Slots, stop: threading.Event) -> tuple[int, Gap, str]:
-    """Frames read, what came instead of the next, and the camera's reason."""
+def _read_until_gap(camera: Camera, slots: Slots, stop: threading.Event) -> tuple[int, Gap]:
+    """Frames read, and what came instead of the next."""
     seen = 0
-    try:
-        while not stop.is_set():
-            got = camera.read()
-            if isinstance(got, Frame):
-                slots.put(got)
-                seen += 1
-            elif got is not Gap.TIMEOUT:
-                return seen, got, camera.fault
-    finally:
-        camera.close()
-    return seen, Gap.ENDED, ""
+    while not stop.is_set():
+        got = camera.read()
+        if isinstance(got, Frame):
+            slots.put(got)
+            seen += 1
+        elif got is not Gap.TIMEOUT:
+            return seen, got
+    return seen, Gap.ENDED
 
 
 def _lose(name: str, reason: str, slots: Slots, log: Log) -> None:

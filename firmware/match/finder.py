@@ -8,6 +8,7 @@ from typing import Any
 from board.camera import Frame
 from board.picture import Pixels
 from models.detector import Detector
+from models.engines import EngineRefused
 from models.faces import Faces
 from models.prefilter import Gate
 from models.vision import Canvas, Vision
@@ -28,6 +29,9 @@ class Finder:
         self._vision = vision
         self._gate = gate
         self._detectors: dict[tuple[int, int, Canvas], Detector] = {}
+        self._refused: dict[tuple[int, int, Canvas], str] = {}
+        self.copied: dict[str, str] = {}
+        """Cameras whose frames are copied and shrunk before they are looked at, and why."""
 
     def shrink(self, frame: Frame, canvas: Canvas = "full") -> Pixels:
         """The picture that :meth:`find` needs, (h, w, 3) u8; apart, so that another thread can make it ahead."""
@@ -39,19 +43,31 @@ class Finder:
         Raises:
             ModelError: no detector can be had for such pictures.
         """
-        detect = self._detector(small.shape[0], small.shape[1], canvas).detect
-        factor = frame.picture.width_px / small.shape[1]
-        return self._through(frame, small, lambda: detect(small).scaled(factor))
+        return self._through(frame, small, lambda: self._found(frame, small, canvas))
 
     def look(self, frame: Frame, canvas: Canvas = "full") -> Faces:
         """The faces of a frame, read where it lies if the networks can; raises as :meth:`find`."""
         if not self._vision.in_place:
             return self.find(frame, self.shrink(frame, canvas), canvas)
         with frame.picture.on_device() as pixels:
-            if pixels is not None:
-                detect = self._detector(pixels.shape[0], pixels.shape[1], canvas).detect_in_place
-                return self._through(frame, pixels, lambda: detect(pixels))
-        return self.find(frame, self.shrink(frame, canvas), canvas)
+            if pixels is not None and (detector := self._in_place(frame, canvas)) is not None:
+                return self._through(frame, pixels, lambda: detector.detect_in_place(pixels))
+        return self._found(frame, self.shrink(frame, canvas), canvas)  # the gate looks at pictures on the device
+
+    def _found(self, frame: Frame, small: Pixels, canvas: Canvas) -> Faces:
+        detector = self._detector(small.shape[0], small.shape[1], canvas)
+        return detector.detect(small).scaled(frame.picture.width_px / small.shape[1])
+
+    def _in_place(self, frame: Frame, canvas: Canvas) -> Detector | None:
+        """The detector for this camera's whole frames; None, and the reason in ``copied``, where there is no engine."""
+        height, width = frame.picture.height_px, frame.picture.width_px
+        if (height, width, canvas) not in self._refused:
+            try:
+                return self._detector(height, width, canvas)
+            except EngineRefused as error:
+                self._refused[height, width, canvas] = str(error)
+        self.copied[frame.camera] = self._refused[height, width, canvas]
+        return None
 
     def _through(self, frame: Frame, image: object, detect: Callable[[], Faces]) -> Faces:
         return detect() if self._gate is None else self._gate.through(frame.camera, frame.t_ns, image, detect)

@@ -33,13 +33,12 @@ from firmware.match.throttle import Machine, Throttle
 from firmware.match.wall import WALLED
 from firmware.match.watchlist import Watchlist
 from firmware.wire import Status
-from models.engines import EngineRefused
 from models.faces import Faces
 
 _TICK_S = 0.2
 """How often time passes for the tracks of silent cameras; bounds how late a template is overwritten."""
 _DRAIN_S = 10.0
-_FAULTY = ("lost", "not looked at")
+_FAULTY = ("lost", "seeing a copy")
 """How the states of a camera begin that a person has to know of."""
 _JOIN_S = 0.5
 _DEPTH = 1
@@ -151,19 +150,17 @@ def _detected(
         if frame is not None and (outbound.full or not parts.throttle.passes(frame)):
             parts.slots.drop(frame)
             frame = None
-        faces = None if frame is None else _faces(finder, frame, parts, log)
-        yield None if frame is None or faces is None else (frame, faces)
+        yield None if frame is None else (frame, _faces(finder, frame, parts, log))
 
 
-def _faces(finder: Finder, frame: Frame, parts: Parts, log: Log) -> Faces | None:
-    """A camera whose pictures no engine was built for is not looked at; the others are."""
-    try:
-        return finder.look(frame, parts.throttle.level.canvas)
-    except EngineRefused as error:
-        parts.slots.drop(frame)
-        if parts.slots.say(frame.camera, f"not looked at: {error}"):
-            log.alarm("camera not looked at", camera=frame.camera, reason=str(error))
-        return None
+def _faces(finder: Finder, frame: Frame, parts: Parts, log: Log) -> Faces:
+    """A camera whose pictures no engine was built for is looked at through a copy, and that is said."""
+    faces = finder.look(frame, parts.throttle.level.canvas)
+    parts.throttle.looked(frame)
+    reason = finder.copied.get(frame.camera)
+    if reason is not None and parts.slots.say(frame.camera, f"seeing a copy: {reason}"):
+        log.alarm("frames are copied", camera=frame.camera, reason=reason)
+    return faces
 
 
 def _mode(parts: Parts, outbound: Outbound) -> str:

@@ -58,6 +58,10 @@ class Throttle:
             self._ask(now_ns)
         return self._pacer.due(frame.camera, frame.t_ns, self.level)
 
+    def looked(self, frame: Frame) -> None:
+        """The look at a frame is over: its age now is what an overloaded machine shows (the queue holds one frame)."""
+        self._oldest_ns = max(self._oldest_ns, self._clock() - frame.t_ns)
+
     def _ask(self, now_ns: int) -> None:
         self._asked_ns = now_ns
         load = Load(

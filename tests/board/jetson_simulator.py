@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import count, tee
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,10 @@ class CudaImage:
         return self.memory.shape
 
     @property
+    def ptr(self) -> int:
+        return int(self.memory.__array_interface__["data"][0]) + self.device_offset
+
+    @property
     def __array_interface__(self) -> dict[str, Any] | None:
         return self.memory.__array_interface__ if self.mapped else None
 
@@ -93,11 +97,6 @@ class VideoSource:
         return True
 
     def GetWidth(self) -> int:  # noqa: N802
-        """Of the frame that waits: gstBufferManager::Enqueue writes it before anybody has captured that frame."""
-        self._sensor.script, ahead = tee(self._sensor.script)
-        waits = next(ahead, None)
-        if isinstance(waits, np.ndarray):
-            self._size = (waits.shape[1], waits.shape[0])
         return self._size[0]
 
     def GetHeight(self) -> int:  # noqa: N802
@@ -113,6 +112,8 @@ class VideoSource:
         if isinstance(step, Exception):
             raise step
         if step is None:
+            if self._world.Log.filename == "stdout":  # gstCamera::Capture logs every time-out as an error
+                print("[gstreamer] gstDecoder -- failed to retrieve next image buffer")  # noqa: T201
             return None
         return self._convert(self._turned(step), stream)
 
@@ -146,11 +147,15 @@ class _Log:
 
     def __init__(self) -> None:
         self.level = "verbose"
+        self.filename = "stdout"
 
     def SetLevel(self, level: str) -> None:  # noqa: N802
         if level not in {"silent", "error", "warning", "success", "info", "verbose", "debug"}:
             raise TypeError(f"no such level: {level}")
         self.level = level
+
+    def SetFilename(self, filename: str) -> None:  # noqa: N802
+        self.filename = filename
 
 
 @dataclass

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 from types import ModuleType
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -21,15 +21,17 @@ from board.camera_jetson import (
     FIRST_READS,
     NEEDED,
     SILENT_READS,
+    WORKING_FRAMES,
     JetsonCamera,
     JetsonCameras,
     load_bindings,
 )
 from board.picture import Pixels
 from board.recovery import ASK_AGAIN_NS, LADDER, CameraStuck, Recovery
+from board.ring import InRing, RingPicture
 from firmware.log import Log
 from firmware.match.capture import Slots, Source, capture
-from tests.board.jetson_simulator import Sensor, SimulatedJetsonUtils, Step
+from tests.board.jetson_simulator import CudaImage, Sensor, SimulatedJetsonUtils, Step
 from tests.board.stage import LateClock
 from tests.board.test_jetson_camera_contract import noisy
 
@@ -54,7 +56,7 @@ class Clock:
 
 def film(*steps: Step, spec: CameraSpec = CSI) -> JetsonCamera:
     ju = SimulatedJetsonUtils({spec.uri: Sensor.filming(*steps)})
-    return JetsonCamera(ju, spec, Clock(), str)
+    return JetsonCamera(ju, spec, Clock(), spec.uri)
 
 
 def frames_of(camera: Camera, count: int) -> list[Frame]:
@@ -138,7 +140,7 @@ def test_the_drivers_memory_goes_and_the_pictures_stay(end: Callable[[JetsonCame
 
 def test_a_closed_cameras_memory_is_not_kept_for_a_picture_that_is_held() -> None:
     ju = SimulatedJetsonUtils({CSI.uri: Sensor.filming(*pictures(2))})
-    camera = JetsonCamera(ju, CSI, Clock(), str)
+    camera = JetsonCamera(ju, CSI, Clock(), CSI.uri)
     held = frames_of(camera, 2)
     camera.close()
     gc.collect()
@@ -227,13 +229,21 @@ def test_a_picture_that_stood_for_a_second_and_went_on_is_fine() -> None:
 # A new size midway: the driver frees its ring and makes another.
 
 
-def test_a_new_size_midway_is_a_lost_camera_and_the_old_pictures_stay() -> None:
+def test_a_new_size_midway_is_a_lost_camera_and_pictures_whose_memory_is_gone_are_black() -> None:
     camera = film(noisy(0), noisy(1), noisy(2, (640, 480)))
     held = frames_of(camera, 2)
     assert camera.read() is Gap.LOST
     assert camera.fault == "sends pictures of 640 x 480 instead of (320, 240)"
-    for number, frame in enumerate(held):
-        np.testing.assert_array_equal(frame.picture.rgb(), noisy(number))
+    for frame in held:
+        assert not frame.picture.rgb().any()
+        with frame.picture.on_device() as pixels:
+            assert pixels is None
+
+
+def test_a_size_is_always_asked_for_so_that_it_cannot_change() -> None:
+    ju = SimulatedJetsonUtils({CSI.uri: Sensor.filming()})
+    JetsonCamera(ju, CSI, Clock(), CSI.uri)
+    assert (ju.options[0]["width"], ju.options[0]["height"]) == (1280, 720)
 
 
 def test_opened_anew_it_has_the_new_size() -> None:
@@ -246,7 +256,7 @@ def test_opened_anew_it_has_the_new_size() -> None:
 
 def test_pictures_that_the_processor_cannot_see_are_a_lost_camera() -> None:
     ju = SimulatedJetsonUtils({CSI.uri: Sensor(iter([noisy(0)]), mapped=False)})
-    camera = JetsonCamera(ju, CSI, Clock(), str)
+    camera = JetsonCamera(ju, CSI, Clock(), CSI.uri)
     assert camera.read() is Gap.LOST
     assert camera.fault == "its pictures are not in memory that the processor sees (zeroCopy)"
 
@@ -264,7 +274,7 @@ def test_a_picture_stands_as_the_camera_is_mounted(uri: str, mounting: Mounting,
 
 def test_everything_that_matters_is_asked_for_by_name() -> None:
     ju = SimulatedJetsonUtils({"csi://1": Sensor.filming()})
-    JetsonCamera(ju, CameraSpec("front", "csi://1", (1280, 720), 15), Clock(), str)
+    JetsonCamera(ju, CameraSpec("front", "csi://1", (1280, 720), 15), Clock(), "csi://1")
     size = {"width": 1280, "height": 720, "framerate": 15}
     assert ju.options == [{"numBuffers": BUFFERS, "zeroCopy": True, "flipMethod": "rotate-180", **size}]
 
@@ -275,7 +285,7 @@ def test_everything_that_matters_is_asked_for_by_name() -> None:
 def test_time_is_our_own_clock_at_capture() -> None:
     ju = SimulatedJetsonUtils({CSI.uri: Sensor.filming(*pictures(3))})
     clock = LateClock(10**15)
-    camera = JetsonCamera(ju, CSI, clock, str)
+    camera = JetsonCamera(ju, CSI, clock, CSI.uri)
     assert [frame.t_ns for frame in frames_of(camera, 3)] == clock.readings
 
 
@@ -284,7 +294,8 @@ def test_time_is_our_own_clock_at_capture() -> None:
 
 def test_the_driver_is_quiet_before_its_first_source(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     ju = SimulatedJetsonUtils({CSI.uri: Sensor.filming(noisy(0))})
-    cameras(ju, tmp_path).open(CSI)
+    camera = cameras(ju, tmp_path).open(CSI)
+    assert [type(camera.read()) for _ in range(2)] == [Frame, Gap]
     assert capsys.readouterr().out == ""
 
 
@@ -359,11 +370,13 @@ def test_the_daemons_restart_is_asked_for_after_some_failures_and_the_end_comes_
 def test_it_is_asked_for_once_a_minute_whichever_camera_asks(tmp_path: Path) -> None:
     clock = Clock()
     recovery = Recovery(tmp_path / "run" / "restart", clock)
+    asked: list[bool] = []
     for camera in ("front", "rear"):
         for _ in range(ASK):
             recovery.failed(camera, on_daemon=True)
-        (tmp_path / "run" / "restart").unlink(missing_ok=camera == "rear")
-    assert not (tmp_path / "run" / "restart").exists()
+        asked.append((tmp_path / "run" / "restart").exists())
+        (tmp_path / "run" / "restart").unlink(missing_ok=True)
+    assert asked == [True, False]
     clock.now_ns += ASK_AGAIN_NS
     recovery.failed("rear", on_daemon=True)
     assert (tmp_path / "run" / "restart").exists()
@@ -383,15 +396,65 @@ def test_a_camera_that_opens_and_stays_dark_has_failed_too(tmp_path: Path) -> No
         stubborn.cameras.open(CSI)
 
 
-def test_a_frame_puts_the_ladder_back(tmp_path: Path) -> None:
+def test_a_camera_that_works_puts_the_ladder_back(tmp_path: Path) -> None:
     stubborn = Stubborn(tmp_path)
     for _ in range(3):
         stubborn.ju.sensors = {}
         stubborn.fail(END - 1)
-        stubborn.ju.sensors = {CSI.uri: Sensor.filming(noisy(0))}
-        assert len(frames_of(stubborn.cameras.open(CSI), 1)) == 1
+        stubborn.ju.sensors = {CSI.uri: Sensor.filming(*pictures(WORKING_FRAMES))}
+        assert len(frames_of(stubborn.cameras.open(CSI), WORKING_FRAMES)) == WORKING_FRAMES
     stubborn.ju.sensors = {}
-    stubborn.fail(END)
+    stubborn.fail(END - 1)
+
+
+def test_a_frozen_camera_climbs_the_ladder_however_many_frames_it_brings(tmp_path: Path) -> None:
+    stubborn = Stubborn(tmp_path)
+    for _ in range(ASK + 1):
+        stubborn.ju.sensors = {CSI.uri: Sensor.filming(*[noisy(0)] * 200)}
+        frames_of(stubborn.cameras.open(CSI), 200)
+    assert stubborn.request.exists()
+
+
+def test_a_camera_that_is_not_plugged_in_climbs_no_ladder(tmp_path: Path) -> None:
+    absent = cameras(SimulatedJetsonUtils(), tmp_path)
+    for _ in range(3 * END):
+        with pytest.raises(CameraError, match="no video device now"):
+            absent.open(USB)
+
+
+def test_a_request_that_cannot_be_written_does_not_end_the_process(tmp_path: Path) -> None:
+    (tmp_path / "run").touch()
+    recovery = Recovery(tmp_path / "run" / "restart", Clock())
+    for _ in range(ASK):
+        recovery.failed("front", on_daemon=True)
+
+
+def test_a_picture_is_not_written_over_while_somebody_makes_a_copy_of_it() -> None:
+    """numpy asks an image for its place in the middle of a copy: there the camera tries to go on."""
+    camera = film(*pictures(2 * BUFFERS))
+    held = frames_of(camera, 1)[0]
+    frames_of(camera, BUFFERS - 1)
+    got: list[object] = []
+    thread = threading.Thread(target=lambda: got.append(camera.read()))
+
+    class Slow:
+        def __init__(self, image: CudaImage) -> None:
+            self._image, self.shape, self.ptr = image, image.shape, image.ptr
+
+        @property
+        def __array_interface__(self) -> dict[str, Any] | None:
+            thread.start()
+            thread.join()
+            return self._image.__array_interface__
+
+    picture = held.picture
+    assert isinstance(picture, RingPicture)
+    assert picture._image is not None
+    inner = picture._image.image
+    assert isinstance(inner, CudaImage)
+    picture._image = InRing(Slow(inner))
+    np.testing.assert_array_equal(picture.rgb(), noisy(0))
+    assert got == [Gap.TIMEOUT]
 
 
 def test_a_stuck_camera_ends_the_capture_with_an_error_and_not_with_a_retry(tmp_path: Path) -> None:
@@ -427,7 +490,7 @@ def test_a_camera_that_waits_holds_up_no_other() -> None:
     waits = threading.Event()
     waiting = Sensor(iter([noisy(0)]), on_capture=lambda: waits.wait(30))
     ju = SimulatedJetsonUtils({"csi://0": waiting, "csi://1": Sensor.filming(*pictures(5))})
-    slow, quick = (JetsonCamera(ju, CameraSpec(uri, uri), Clock(), str) for uri in ("csi://0", "csi://1"))
+    slow, quick = (JetsonCamera(ju, CameraSpec(uri, uri), Clock(), uri) for uri in ("csi://0", "csi://1"))
     thread = threading.Thread(target=slow.read)
     thread.start()
     assert len(frames_of(quick, 5)) == 5
@@ -438,7 +501,7 @@ def test_a_camera_that_waits_holds_up_no_other() -> None:
 def test_streams_are_given_back() -> None:
     ju = SimulatedJetsonUtils({CSI.uri: Sensor.filming(noisy(0))})
     before = set(ju.streams)
-    camera = JetsonCamera(ju, CSI, Clock(), str)
+    camera = JetsonCamera(ju, CSI, Clock(), CSI.uri)
     camera.read()
     camera.close()
     camera.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -34,11 +33,11 @@ class JetsonRig:
 
     def ends_after(self, frames: int) -> Camera:
         ju = SimulatedJetsonUtils({self._uri: Sensor.filming(*map(noisy, range(frames)))})
-        return JetsonCamera(ju, CameraSpec("front", self._uri), LateClock(0), os.path.realpath)
+        return JetsonCamera(ju, CameraSpec("front", self._uri), LateClock(0), self._uri)
 
     def lost_after(self, frames: int) -> Camera:
         ju = SimulatedJetsonUtils({self._uri: Sensor.filming(*map(noisy, range(frames)), Exception("gone"))})
-        return JetsonCamera(ju, CameraSpec("front", self._uri), LateClock(0), os.path.realpath)
+        return JetsonCamera(ju, CameraSpec("front", self._uri), LateClock(0), self._uri)
 
 
 class TestCsi(CameraContract):

@@ -226,3 +226,23 @@ def test_a_consumer_that_leaves_ends_the_thread() -> None:
     assert next(numbers) == 0
     numbers.close()  # type: ignore[attr-defined]
     assert "endless" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_loss_is_said_before_the_camera_is_closed_for_closing_may_hang() -> None:
+    slots = Slots(("front",))
+    said: list[str] = []
+
+    class Hanging(ScriptedCamera):
+        def close(self) -> None:
+            said.append(slots.states["front"])
+
+    capture(opening(Hanging(frame(0), Gap.LOST, fault="no frame for 3 s")), slots, Log("match", StringIO()), Waits(1))
+    assert said == ["lost: no frame for 3 s"]
+
+
+def test_a_state_that_says_more_than_seeing_is_not_written_over_by_the_next_frame() -> None:
+    slots = Slots(("front",))
+    slots.put(frame(0))
+    slots.say("front", "seeing a copy: not built yet")
+    slots.put(frame(1))
+    assert slots.states["front"] == "seeing a copy: not built yet"

@@ -158,7 +158,7 @@ def test_from_a_jetsons_camera_to_faces_nothing_is_copied(vision: Vision, tmp_pa
         allocate=lambda shape: van.backend.cuda.mapped(shape, np.uint8).array,
         device_offset=DEVICE_OFFSET,
     )
-    camera = JetsonCamera(ju, CameraSpec("front", "csi://0"), LateClock(0), str)
+    camera = JetsonCamera(ju, CameraSpec("front", "csi://0"), LateClock(0), "csi://0")
     finder = Finder(open_vision(van.backend))
     counts = []
     for _ in range(12):
@@ -167,3 +167,19 @@ def test_from_a_jetsons_camera_to_faces_nothing_is_copied(vision: Vision, tmp_pa
         counts.append(len(finder.look(frame)))
     assert counts == [1] * 12
     assert van.cudart.launches > 0
+
+
+def test_a_camera_without_an_engine_is_looked_at_through_a_copy_and_that_is_known(tmp_path: Path) -> None:
+    van = Van(tmp_path)
+    for graph, profile in graphs().profiles(()):
+        van.build(graph, profile)
+    ju = SimulatedJetsonUtils({"csi://0": Sensor.filming(large_face(), large_face() + np.uint8(1))})
+    camera = JetsonCamera(ju, CameraSpec("front", "csi://0"), LateClock(0), "csi://0")
+    noticing = Bright()
+    finder = Finder(open_vision(van.backend), Gate(noticing))
+    for _ in range(2):
+        shown = camera.read()
+        assert isinstance(shown, Frame)
+        assert len(finder.look(shown)) == 1
+    assert finder.copied == {"front": "yunet-1280x720.engine: not built yet"}
+    assert noticing.shown == []

@@ -93,3 +93,14 @@ def test_a_machine_that_tells_it_no_more_is() -> None:
     van.heat = None
     van.drive(2)
     assert van.throttle.level.name == EIGHT.name
+
+
+def test_a_slow_look_is_age_though_the_queue_holds_only_the_newest_frame() -> None:
+    van = Van()
+    for number in range(3):
+        van.now_ns += 1_100_000_000
+        frame = Frame("front", number, van.now_ns, ArrayPicture(empty_street()))
+        van.throttle.passes(frame)
+        van.now_ns += 700_000_000
+        van.throttle.looked(frame)
+    assert van.throttle.level.name == TEN.name
