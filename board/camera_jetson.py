@@ -28,6 +28,9 @@ NEEDED = ("videoSource", "cudaStreamCreate", "cudaStreamDestroy", "cudaStreamSyn
 BUFFERS = 8
 """The driver's ring: at 15 frames a second a picture may be looked at for half a second before it has to be copied."""
 READ_MS = 1000
+FAILED_READS = 2
+"""One failure may be a frame that came between a wait and its read (gstBufferManager::Dequeue, #225)."""
+READER_WAITS = 3
 SILENT_READS = 3
 """After a camera is unplugged ``Capture`` times out for ever while ``IsStreaming`` stays True (gstCamera.cpp)."""
 FIRST_READS = 10
@@ -120,30 +123,32 @@ class JetsonCamera:
         self._ju, self._name, self._clock = ju, spec.name, clock
         self._ring = Ring(BUFFERS)
         self._size_px: tuple[int, int] | None = None
-        self._silent = 0
+        self._missed = 0
         self._sample = 0
         self._fresh_ns: int | None = None
         try:
             # Never Open(): when it fails it does not take Python's lock back (PyVideo.cpp). Capture opens by itself.
             self._source = ju.videoSource(uri, options=_options(spec))
+            self._stream = ju.cudaStreamCreate(nonblocking=True)
         except Exception as error:  # the bindings raise nothing more precise
             raise CameraError(f"{spec.uri}: {error}") from error
-        self._stream = ju.cudaStreamCreate(nonblocking=True)
 
     def read(self) -> Frame | Gap:
         """See :class:`board.camera.Camera`. Blocks for up to a second, without Python's lock."""
         if self.fault:
             return Gap.LOST
         if not self._ring.make_room(READER_S):
-            return Gap.TIMEOUT
+            return self._miss("a network does not let go of a picture", READER_WAITS)
         try:
             image = self._source.Capture(format="rgb8", timeout=READ_MS, stream=self._stream)
         except Exception as error:  # noqa: BLE001  the bindings raise nothing more precise
-            return self._lose(f"the driver stopped: {error}")
+            self._ring.clear(READER_S)  # it cannot be told which buffer is the next
+            return self._miss(f"the driver failed: {error}", FAILED_READS)
         # Its own timestamp counts from the pipeline's start (gstCamera.cpp).
         t_ns = self._clock()
         if image is None:
-            return self._miss()
+            limit = SILENT_READS if self.frames else FIRST_READS
+            return self._miss(f"no frame for {limit} s", limit)
         # The conversion to RGB is only on its way yet.
         self._ju.cudaStreamSynchronize(self._stream)
         return self._take(image, t_ns)
@@ -167,15 +172,15 @@ class JetsonCamera:
             return self._lose(f"sends pictures of {width_px} x {height_px} instead of {self._size_px}")
         if self._frozen(image, t_ns):
             return self._lose(f"shows the same picture for {FROZEN_S:.0f} s")
-        self._silent = 0
+        self._missed = 0
         frame = Frame(self._name, self.frames, t_ns, self._ring.add(image, self._source))
         self.frames += 1
         return frame
 
-    def _miss(self) -> Gap:
-        self._silent += 1
-        limit = SILENT_READS if self.frames else FIRST_READS
-        return self._lose(f"no frame for {limit} s") if self._silent >= limit else Gap.TIMEOUT
+    def _miss(self, reason: str, limit: int) -> Gap:
+        """No frame this time; ``limit`` times in a row are a loss."""
+        self._missed += 1
+        return self._lose(reason) if self._missed >= limit else Gap.TIMEOUT
 
     def _frozen(self, image: Any, t_ns: int) -> bool:
         pixels = np.asarray(image)[::SAMPLE_EVERY_PX, ::SAMPLE_EVERY_PX]

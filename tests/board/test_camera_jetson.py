@@ -20,6 +20,7 @@ from board.camera_jetson import (
     BUFFERS,
     FIRST_READS,
     NEEDED,
+    READER_WAITS,
     SILENT_READS,
     WORKING_FRAMES,
     JetsonCamera,
@@ -126,6 +127,19 @@ def test_while_a_network_reads_the_camera_keeps_off_and_loses_a_frame_instead() 
     assert isinstance(camera.read(), Frame)
 
 
+def test_a_network_that_never_lets_go_is_a_lost_camera_and_not_a_silent_one() -> None:
+    camera = film(*pictures(2 * BUFFERS))
+    held = frames_of(camera, 1)[0]
+    frames_of(camera, BUFFERS - 1)
+    got: list[object] = []
+    with held.picture.on_device():
+        thread = threading.Thread(target=lambda: got.extend(camera.read() for _ in range(READER_WAITS)))
+        thread.start()
+        thread.join()
+    assert got == [Gap.TIMEOUT] * (READER_WAITS - 1) + [Gap.LOST]
+    assert camera.fault == "a network does not let go of a picture"
+
+
 @pytest.mark.parametrize("end", [pytest.param(JetsonCamera.close, id="closed"), pytest.param(id, id="dropped")])
 def test_the_drivers_memory_goes_and_the_pictures_stay(end: Callable[[JetsonCamera], object]) -> None:
     camera = film(*pictures(3))
@@ -199,11 +213,23 @@ def test_the_first_frame_may_take_longer() -> None:
     assert dark.fault == "no frame for 10 s"
 
 
-def test_an_exception_of_the_driver_is_a_lost_camera_with_its_words() -> None:
-    camera = film(noisy(0), Exception("jetson.utils -- videoSource failed to capture image"))
-    assert [type(camera.read()) for _ in range(2)] == [Frame, Gap]
-    assert camera.fault == "the driver stopped: jetson.utils -- videoSource failed to capture image"
+def test_two_exceptions_of_the_driver_are_a_lost_camera_with_its_words_and_one_is_not() -> None:
+    failure = Exception("jetson.utils -- videoSource failed to capture image")
+    camera = film(noisy(0), failure, noisy(1), failure, failure)
+    got = [camera.read() for _ in range(5)]
+    assert [isinstance(one, Frame) for one in got] == [True, False, True, False, False]
+    assert got[3:] == [Gap.TIMEOUT, Gap.LOST]
+    assert camera.fault == "the driver failed: jetson.utils -- videoSource failed to capture image"
     assert camera.read() is Gap.LOST
+
+
+def test_after_a_failure_no_picture_is_left_where_the_next_may_be_written() -> None:
+    camera = film(noisy(0), Exception("failed"))
+    (held,) = frames_of(camera, 1)
+    camera.read()
+    with held.picture.on_device() as pixels:
+        assert pixels is None
+    np.testing.assert_array_equal(held.picture.rgb(), noisy(0))
 
 
 # One picture again and again, after EGLStream reuse.

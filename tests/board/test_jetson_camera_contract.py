@@ -36,7 +36,9 @@ class JetsonRig:
         return JetsonCamera(ju, CameraSpec("front", self._uri), LateClock(0), self._uri)
 
     def lost_after(self, frames: int) -> Camera:
-        ju = SimulatedJetsonUtils({self._uri: Sensor.filming(*map(noisy, range(frames)), Exception("gone"))})
+        ju = SimulatedJetsonUtils(
+            {self._uri: Sensor.filming(*map(noisy, range(frames)), Exception("gone"), Exception("gone"))}
+        )
         return JetsonCamera(ju, CameraSpec("front", self._uri), LateClock(0), self._uri)
 
 
