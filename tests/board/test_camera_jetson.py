@@ -55,6 +55,29 @@ class Clock:
         return self.now_ns
 
 
+class Network:
+    """A network that reads a frame where it lies, until it is asked what it saw."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
+        self._inside, self._leave = threading.Event(), threading.Event()
+        self._pixels: list[Pixels] = []
+        self._thread = threading.Thread(target=self._read)
+        self._thread.start()
+        self._inside.wait(30)
+
+    def _read(self) -> None:
+        with self._frame.picture.on_device() as pixels:
+            self._inside.set()
+            self._leave.wait(30)
+            self._pixels.append(np.array(pixels))
+
+    def seen(self) -> Pixels:
+        self._leave.set()
+        self._thread.join()
+        return self._pixels[0]
+
+
 def film(*steps: Step, spec: CameraSpec = CSI) -> JetsonCamera:
     ju = SimulatedJetsonUtils({spec.uri: Sensor.filming(*steps)})
     return JetsonCamera(ju, spec, Clock(), spec.uri)
@@ -108,22 +131,9 @@ def test_while_a_network_reads_the_camera_keeps_off_and_loses_a_frame_instead() 
     camera = film(*pictures(2 * BUFFERS))
     held = frames_of(camera, 1)[0]
     frames_of(camera, BUFFERS - 1)
-    inside, leave = threading.Event(), threading.Event()
-    seen: list[Pixels] = []
-
-    def network() -> None:
-        with held.picture.on_device() as pixels:
-            inside.set()
-            leave.wait(30)
-            seen.append(np.array(pixels))
-
-    thread = threading.Thread(target=network)
-    thread.start()
-    inside.wait(30)
+    network = Network(held)
     assert camera.read() is Gap.TIMEOUT
-    leave.set()
-    thread.join()
-    np.testing.assert_array_equal(seen[0], noisy(0))
+    np.testing.assert_array_equal(network.seen(), noisy(0))
     assert isinstance(camera.read(), Frame)
 
 
@@ -164,24 +174,11 @@ def test_a_closed_cameras_memory_is_not_kept_for_a_picture_that_is_held() -> Non
 def test_a_network_that_reads_while_the_camera_is_closed_reads_what_it_was_given() -> None:
     camera = film(*pictures(2))
     (held,) = frames_of(camera, 1)
-    inside, leave = threading.Event(), threading.Event()
-    seen: list[Pixels] = []
-
-    def network() -> None:
-        with held.picture.on_device() as pixels:
-            inside.set()
-            leave.wait(30)
-            seen.append(np.array(pixels))
-
-    thread = threading.Thread(target=network)
-    thread.start()
-    inside.wait(30)
+    network = Network(held)
     camera.close()
     del camera
     gc.collect()
-    leave.set()
-    thread.join()
-    np.testing.assert_array_equal(seen[0], noisy(0))
+    np.testing.assert_array_equal(network.seen(), noisy(0))
 
 
 # The conversion to RGB goes on after Capture has returned.
