@@ -94,6 +94,8 @@ def _zone(folder: Path) -> _Zone:
         raise ValueError(f"{name}: {temp_c:g} C is no temperature of a running machine")
     trips = _trips(folder)
     critical_c = trips.get("critical", CRITICAL_C)
+    if temp_c >= critical_c:  # some desktops' firmware says so at room temperature
+        raise ValueError(f"{name}: {temp_c:g} C is at its critical trip of {critical_c:g} C, and the machine runs")
     return _Zone(
         name=name,
         temp_c=temp_c,

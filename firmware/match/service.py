@@ -142,6 +142,7 @@ def _detected(
 ) -> Iterator[tuple[Frame, Faces] | None]:
     """Newest frames with their faces; None when time passed without one, or when nothing may be looked at."""
     finder = Finder(parts.networks.vision, parts.networks.gate)
+    level = EVERY.name
     while not stop.is_set():
         try:
             frame = parts.slots.take(_TICK_S)
@@ -150,6 +151,9 @@ def _detected(
         if frame is not None and (outbound.full or not parts.throttle.passes(frame)):
             parts.slots.drop(frame)
             frame = None
+        if parts.throttle.level.name != level:
+            level = parts.throttle.level.name
+            log.info("load shedding", level=parts.throttle.level.words)
         yield None if frame is None else (frame, _faces(finder, frame, parts, log))
 
 

@@ -156,3 +156,13 @@ def test_reading_leaves_no_file_open(tmp_path: Path) -> None:
     for _ in range(5):
         read_heat(tmp_path)
     assert len(list(Path("/proc/self/fd").iterdir())) == open_before
+
+
+def test_a_zone_at_its_critical_trip_on_a_machine_that_runs_is_nonsense_and_passed_over(tmp_path: Path) -> None:
+    zone(tmp_path, 0, "acpitz", 27800, (("critical", 20800),))
+    zone(tmp_path, 1, "x86_pkg_temp", 55000)
+    heat = read_heat(tmp_path)
+    assert (heat.zone, heat.to_critical_c) == ("x86_pkg_temp", CRITICAL_C - 55)
+    assert heat.passed_over == (
+        "thermal_zone0: acpitz: 27.8 C is at its critical trip of 20.8 C, and the machine runs",
+    )

@@ -101,6 +101,7 @@ def test_a_van_without_its_gpu_goes_on_at_a_reduced_rate_and_says_so_in_its_stat
     assert networks.startswith("networks on the processor, at a reduced rate: ")
     assert rate == "looking at 8 frames a second: the networks run on the fallback runner"
     assert match.said("networks")[0]["kind"] == "alarm"
+    assert match.said("load shedding")[0]["level"] == rate
     ended = match.said("ended")[0]
     assert ended["frames"] < 0.5 * (ended["frames"] + ended["dropped"])
 
