@@ -10,6 +10,7 @@ import pytest
 from firmware.demo_files import DemoFiles, make_files
 from models.runner_openvino import OpenVinoBackend
 from models.vision import Vision, open_vision
+from tests.broker.mosquitto import BINARY, MISSING, Mosquitto
 from tests.link.stage import Broker, ControlRoom, Link, Match, broker_to_be
 from tests.source import ROOT
 
@@ -37,6 +38,27 @@ def absent_broker() -> Iterator[Broker]:
 def broker(absent_broker: Broker) -> Broker:
     absent_broker.start()
     return absent_broker
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    """The real Mosquitto as it is deployed: TLS 1.3, client certificates, rights."""
+    yield from _running(tmp_path, plain=False)
+
+
+@pytest.fixture
+def plain_mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    """The same in plain text and open to all, for tests that are not about who may enter."""
+    yield from _running(tmp_path, plain=True)
+
+
+def _running(tmp_path: Path, *, plain: bool) -> Iterator[Mosquitto]:
+    if BINARY is None:
+        pytest.skip(MISSING)
+    broker = Mosquitto(tmp_path / "mosquitto", plain=plain)
+    broker.start()
+    yield broker
+    broker.stop()
 
 
 @pytest.fixture
