@@ -40,7 +40,7 @@ class Authority:
     def __init__(self, folder: Path, now: dt.datetime, name: str = "fleet") -> None:
         self.ca = folder / f"{name}-ca.crt"
         self._folder = folder
-        self._now = now
+        self.now = now
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _named(name)
         self._revoked: list[int] = []
@@ -63,9 +63,9 @@ class Authority:
 
     def revocations(self) -> bytes:
         """The list of what was revoked so far, in PEM."""
-        listing = x509.CertificateRevocationListBuilder(self._name, self._now - DAY, self._now + DAY)
+        listing = x509.CertificateRevocationListBuilder(self._name, self.now - DAY, self.now + DAY)
         for serial in self._revoked:
-            entry = x509.RevokedCertificateBuilder(serial, self._now - DAY)
+            entry = x509.RevokedCertificateBuilder(serial, self.now - DAY)
             listing = listing.add_revoked_certificate(entry.build())
         return listing.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
@@ -92,8 +92,8 @@ class Authority:
             subject_name=subject,
             public_key=key,
             serial_number=x509.random_serial_number(),
-            not_valid_before=self._now - 2 * DAY,
-            not_valid_after=self._now + lasts,
+            not_valid_before=self.now - 2 * DAY,
+            not_valid_after=self.now + lasts,
         )
 
 

@@ -147,7 +147,7 @@ class Mosquitto:
         wait_until(lambda: self.log.count("Reloading config") > before, "reload")
 
     def revoke(self, paths: Paths) -> None:
-        """Put a certificate on the list of revoked ones; see :meth:`reload`, :meth:`stop` for what makes it read that."""
+        """Put a certificate on its list of revoked ones, which it reads at its next start."""
         self.authority.revoke(paths)
         (self._folder / "etc/certs/revoked.crl").write_bytes(self.authority.revocations())
 

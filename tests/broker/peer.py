@@ -19,6 +19,9 @@ from tests.link.stage import PATIENCE_S, wait_until
 AS_SENT = SubscribeOptions(qos=1, retainAsPublished=True)
 """Tells a live message that was sent to be retained from one that was not; by default both come without the flag."""
 
+KEEPALIVE_S = 3_600
+"""How long it would be silent if the broker did not ask for more."""
+
 
 @dataclass(frozen=True)
 class Heard:
@@ -26,7 +29,7 @@ class Heard:
 
     topic: str
     payload: bytes
-    retained: bool
+    retained: bool = False
 
 
 class Peer:
@@ -78,7 +81,7 @@ class Peer:
             self._client.username_pw_set(username, "any")
         kept = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         kept.SessionExpiryInterval = session_s
-        self._client.connect(LOOPBACK, broker.port, clean_start=session_s == 0, properties=kept)
+        self._client.connect(LOOPBACK, broker.port, keepalive=KEEPALIVE_S, clean_start=session_s == 0, properties=kept)
         self._client.loop_start()
         assert self._connected.wait(PATIENCE_S), f"{cn} is not let in"
 
@@ -151,4 +154,4 @@ class Peer:
         self._answers[mid] = str(reason)
 
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
-        self.heard.append(Heard(message.topic, message.payload, message.retain))
+        self.heard.append(Heard(message.topic, bytes(message.payload), message.retain))
