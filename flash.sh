@@ -122,6 +122,18 @@ install_tensorrt() { # its absence is no failure: the tests that need it skip by
         "$VENV/bin/pip" install -qq --no-deps --require-hashes --only-binary :all: -r "$lock" || remember "$VENV/tensorrt.stamp" "$key"
 }
 
+install_mosquitto() { # a system package: where it cannot be installed, the tests that need it skip by name
+    local as_root=() apt
+    [[ $(id -u) == 0 ]] || as_root=(sudo -n)
+    # The variables keep Debian's scripts from starting the service: the second for systemd, the third for an older init.
+    apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive SYSTEMD_OFFLINE=1 RUNLEVEL=1 apt-get -qq)
+    $DRY_RUN || ! PATH=$PATH:/usr/sbin type -P mosquitto mosquitto_sub >/dev/null || return 0
+    attempt "Renewing the list of system packages, for mosquitto" "${apt[@]}" update || return 0
+    attempt "Installing mosquitto (a broker, for tests; its service is not started)" \
+        "${apt[@]}" install -y mosquitto mosquitto-clients || return 0
+    ! type -P systemctl >/dev/null || attempt "Leaving its service off" "${as_root[@]}" systemctl disable mosquitto || return 0
+}
+
 install_kerbside() {
     local key
     key=$(key_of pyproject.toml)
@@ -170,6 +182,7 @@ setup() { # setup run|dev
 check() {
     setup dev
     install_tensorrt
+    install_mosquitto
     step "ruff check" "$VENV/bin/ruff" check
     step "ruff format" "$VENV/bin/ruff" format --check
     step "mypy --strict" "$VENV/bin/mypy"

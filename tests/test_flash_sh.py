@@ -62,6 +62,11 @@ class Checkout:
     folder: Path
     aside: Path
 
+    @property
+    def system(self) -> Path:
+        """What stands first on the path, in place of the system's own commands."""
+        return self.aside / "bin"
+
     def flash(self, *arguments: str, **fakes: str) -> subprocess.CompletedProcess[str]:
         return self.flash_from(self.folder, *arguments, **fakes)
 
@@ -71,7 +76,7 @@ class Checkout:
         return subprocess.run(
             ["bash", str(self.folder / "flash.sh"), *arguments],
             cwd=cwd,
-            env={**os.environ, **fake, **paths, **fakes},
+            env={**os.environ, "PATH": f"{self.system}:{os.environ['PATH']}", **fake, **paths, **fakes},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -99,7 +104,9 @@ def checkout(tmp_path: Path) -> Checkout:
         copy(ROOT / name, folder / name)
     (folder / "requirements/assets.lock").write_text(f"# as data\n{locked('net==1.0')}{locked('videos==2.0')}")
     aside.mkdir()
-    for name, text in (("python", PYTHON), ("tool", TOOL)):
+    (aside / "bin").mkdir()
+    system = {f"bin/{name}": TOOL for name in ("mosquitto", "mosquitto_sub", "apt-get", "sudo", "systemctl")}
+    for name, text in {"python": PYTHON, "tool": TOOL, **system}.items():
         (aside / name).write_text(text)
         (aside / name).chmod(0o755)
     return Checkout(folder, aside)
@@ -263,6 +270,73 @@ def test_an_unfit_python_is_named_with_the_way_out(checkout: Checkout, fakes: di
     assert answer.returncode == 1
     assert advice in answer.stderr
     assert not (checkout.folder / ".venv").exists()
+
+
+APT = "env DEBIAN_FRONTEND=noninteractive SYSTEMD_OFFLINE=1 RUNLEVEL=1 apt-get -qq"
+WITH_MOSQUITTO = [
+    f"sudo -n {APT} update",
+    f"sudo -n {APT} install -y mosquitto mosquitto-clients",
+    "sudo -n systemctl disable mosquitto",
+]
+LEFT_OUT = "cannot be done here, left out"
+
+
+def install_mosquitto(checkout: Checkout, uid: int, fails: str = "") -> tuple[list[str], str]:
+    """The step alone, on a system that has only what stands in ``system``: what it ran, and what it said.
+
+    Args:
+        checkout: it is changed: its ``sudo`` now fails at what contains ``fails``.
+        uid: whose shell it is.
+        fails: a word of a command.
+    """
+    text = (ROOT / "flash.sh").read_text("utf-8")
+    attempt = text[text.index("attempt() {") : text.index("key_of() {")]
+    function = text[text.index("install_mosquitto() {") : text.index("install_kerbside() {")]
+    script = (
+        f"set -euo pipefail\nDRY_RUN=false\n{attempt}\n{function.replace('/usr/sbin', '/nowhere')}\ninstall_mosquitto\n"
+    )
+    note = '#!{bash}\necho "${{0##*/}} $*" >>"$FAKE_LOG"\n[[ -z "$FAKE_FAULT" || "$*" != *"$FAKE_FAULT"* ]]\n'
+    bash = str(shutil.which("bash"))
+    answers = {"id": f"#!{bash}\necho {uid}\n", **dict.fromkeys(("sudo", "env", "systemctl"), note.format(bash=bash))}
+    for name, answer in answers.items():
+        (checkout.system / name).write_text(answer)
+        (checkout.system / name).chmod(0o755)
+    log = checkout.aside / "log"
+    environment = {"PATH": str(checkout.system), "FAKE_LOG": str(log), "FAKE_FAULT": fails}
+    done = subprocess.run([bash, "-c", script], check=True, capture_output=True, text=True, env=environment)
+    return log.read_text().splitlines() if log.exists() else [], done.stdout
+
+
+def test_mosquitto_is_not_installed_where_it_is(checkout: Checkout) -> None:
+    assert install_mosquitto(checkout, uid=1000) == ([], "")
+
+
+@pytest.mark.parametrize("lacking", ["mosquitto", "mosquitto_sub"])
+def test_a_lacking_mosquitto_is_installed_and_its_service_left_off(checkout: Checkout, lacking: str) -> None:
+    (checkout.system / lacking).unlink()
+    ran, said = install_mosquitto(checkout, uid=1000)
+    assert ran == WITH_MOSQUITTO
+    assert LEFT_OUT not in said
+
+
+def test_root_installs_mosquitto_without_sudo(checkout: Checkout) -> None:
+    (checkout.system / "mosquitto").unlink()
+    ran, _ = install_mosquitto(checkout, uid=0)
+    assert ran == [command.removeprefix("sudo -n ") for command in WITH_MOSQUITTO]
+
+
+@pytest.mark.parametrize(("fails", "tried"), [("update", 1), ("install -y", 2), ("disable", 3)])
+def test_where_mosquitto_cannot_be_installed_that_is_said_and_the_run_goes_on(
+    checkout: Checkout, fails: str, tried: int
+) -> None:
+    (checkout.system / "mosquitto").unlink()
+    ran, said = install_mosquitto(checkout, uid=1000, fails=fails)
+    assert ran == WITH_MOSQUITTO[:tried]
+    assert LEFT_OUT in said.splitlines()[-1]
+
+
+def test_a_dry_run_of_the_tests_shows_how_mosquitto_would_be_installed(checkout: Checkout) -> None:
+    assert "apt-get -qq install -y mosquitto mosquitto-clients" in checkout.flash("--dry-run", "test").stdout
 
 
 @pytest.mark.skipif(SHELLCHECK is None, reason="shellcheck is not installed")
