@@ -61,9 +61,9 @@ class Authority:
         """Put it on the next :meth:`revocations`."""
         self._revoked.append(x509.load_pem_x509_certificate(paths.certificate.read_bytes()).serial_number)
 
-    def revocations(self) -> bytes:
-        """The list of what was revoked so far, in PEM."""
-        listing = x509.CertificateRevocationListBuilder(self._name, self.now - DAY, self.now + DAY)
+    def revocations(self, lasts: dt.timedelta = DAY) -> bytes:
+        """The list of what was revoked so far, in PEM; it ``lasts`` as a certificate does."""
+        listing = x509.CertificateRevocationListBuilder(self._name, self.now - DAY, self.now + lasts)
         for serial in self._revoked:
             entry = x509.RevokedCertificateBuilder(serial, self.now - DAY)
             listing = listing.add_revoked_certificate(entry.build())

@@ -81,6 +81,7 @@ class Mosquitto:
         self.authority = Authority(folder / "pki", dt.datetime.now(dt.timezone.utc))
         self.ca = self.authority.ca
         self.acl = folder / "etc/acl"
+        self.certs = folder / "etc/certs"
         self.plain = plain
         self._folder = folder
         self._clients: dict[str, Paths] = {}
@@ -149,19 +150,18 @@ class Mosquitto:
     def revoke(self, paths: Paths) -> None:
         """Put a certificate on its list of revoked ones, which it reads at its next start."""
         self.authority.revoke(paths)
-        (self._folder / "etc/certs/revoked.crl").write_bytes(self.authority.revocations())
+        (self.certs / "revoked.crl").write_bytes(self.authority.revocations())
 
     @property
     def _half_saved(self) -> Path:
         return self._folder / "lib/mosquitto.db.new"
 
     def _install_certificates(self) -> None:
-        certs = self._folder / "etc/certs"
-        certs.mkdir()
+        self.certs.mkdir()
         server = self.authority.server()
         for source, name in ((self.ca, "ca.crt"), (server.certificate, "broker.crt"), (server.key, "broker.key")):
-            shutil.copy(source, certs / name)
-        (certs / "revoked.crl").write_bytes(self.authority.revocations())
+            shutil.copy(source, self.certs / name)
+        (self.certs / "revoked.crl").write_bytes(self.authority.revocations())
 
     def _answers(self) -> bool:
         assert self._process is not None

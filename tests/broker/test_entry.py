@@ -16,13 +16,13 @@ CONNACK = 0x20
 TIMED_OUT = dt.timedelta(seconds=-1)
 
 
-def answer(port: int, context: ssl.SSLContext | None) -> bytes:
+def answer(port: int, context: ssl.SSLContext | None, name: str = LOOPBACK) -> bytes:
     """What a client gets for its CONNECT; nothing when it is refused, at whatever point."""
     try:
         with socket.create_connection((LOOPBACK, port), PATIENCE_S) as plain:
             if context is None:
                 return _ask(plain)
-            with context.wrap_socket(plain, server_hostname=LOOPBACK) as secure:
+            with context.wrap_socket(plain, server_hostname=name) as secure:
                 return _ask(secure)
     except (ssl.SSLError, ConnectionResetError):
         return b""
@@ -82,6 +82,13 @@ def test_a_revoked_one_is_refused_after_a_restart_and_its_successor_is_not(mosqu
     assert is_let_in(mosquitto, mosquitto.authority.client("van-07", DAY))
 
 
+def test_while_the_list_of_revoked_ones_has_expired_nobody_is_let_in(mosquitto: Mosquitto) -> None:
+    (mosquitto.certs / "revoked.crl").write_bytes(mosquitto.authority.revocations(TIMED_OUT))
+    mosquitto.stop()
+    mosquitto.start()
+    assert not is_let_in(mosquitto, mosquitto.client_certificate("van-07"))
+
+
 def test_tls_1_2_is_refused(mosquitto: Mosquitto) -> None:
     context = mosquitto.client_context("van-07")
     context.maximum_version = ssl.TLSVersion.TLSv1_2
@@ -92,9 +99,7 @@ def test_plain_text_is_refused(mosquitto: Mosquitto) -> None:
     assert answer(mosquitto.port, None)[:1] != bytes([CONNACK])
 
 
-def test_a_client_that_takes_any_broker_is_answered_and_one_that_checks_refuses_a_false_one(
-    mosquitto: Mosquitto, tmp_path: Path
-) -> None:
+def test_a_client_of_another_authority_refuses_this_broker(mosquitto: Mosquitto, tmp_path: Path) -> None:
     paths = mosquitto.client_certificate("van-07")
     trusting_another = ssl.create_default_context(cafile=str(Authority(tmp_path / "other", mosquitto.authority.now).ca))
     trusting_another.load_cert_chain(paths.certificate, paths.key)
