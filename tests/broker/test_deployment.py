@@ -1,4 +1,4 @@
-"""The commands of ``ota/broker/README.md`` as they stand there: what they make opens the broker until they revoke it."""
+"""The commands of ``ota/broker/README.md`` as they stand there: what they make opens the broker until it is revoked."""
 
 from __future__ import annotations
 

@@ -97,13 +97,3 @@ def test_tls_1_2_is_refused(mosquitto: Mosquitto) -> None:
 
 def test_plain_text_is_refused(mosquitto: Mosquitto) -> None:
     assert answer(mosquitto.port, None)[:1] != bytes([CONNACK])
-
-
-def test_a_client_of_another_authority_refuses_this_broker(mosquitto: Mosquitto, tmp_path: Path) -> None:
-    paths = mosquitto.client_certificate("van-07")
-    trusting_another = ssl.create_default_context(cafile=str(Authority(tmp_path / "other", mosquitto.authority.now).ca))
-    trusting_another.load_cert_chain(paths.certificate, paths.key)
-    assert answer(mosquitto.port, trusting_another) == b""
-    trusting_another.check_hostname = False
-    trusting_another.verify_mode = ssl.CERT_NONE
-    assert answer(mosquitto.port, trusting_another)[:1] == bytes([CONNACK])
