@@ -5,9 +5,11 @@ Knows how to start, kill and reload the broker; not who speaks to it (``peer.py`
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import socket
@@ -32,6 +34,9 @@ needs_mosquitto = pytest.mark.skipif(BINARY is None, reason=MISSING)
 LOOPBACK = "127.0.0.1"
 END_S = 60.0
 
+FIRST_PORT, PORTS = 20_000, 12_000
+"""Below what Linux gives to clients (ip_local_port_range), so that none takes a broker's port while it is down."""
+
 FOLDERS = {"/etc/mosquitto/": "etc/", "/var/lib/mosquitto/": "lib/", "/run/mosquitto/": "run/"}
 OPEN_TO_ALL: dict[str, str | None] = {
     **dict.fromkeys(("tls_version", "cafile", "certfile", "keyfile", "crlfile", "require_certificate")),
@@ -41,7 +46,8 @@ OPEN_TO_ALL: dict[str, str | None] = {
 """What makes a plain-text broker without rights of the shipped configuration: ``None`` takes a line out."""
 
 ADDED = ("log_type information",)
-"""Tells of saves and reloads, which a test waits for."""
+"""Tells of starts, saves and reloads, which a test waits for."""
+SERVES = " running\n"
 
 
 def derived(text: str, folder: Path, changes: Mapping[str, str | None]) -> str:
@@ -61,6 +67,13 @@ def derived(text: str, folder: Path, changes: Mapping[str, str | None]) -> str:
     return "\n".join([*lines, *ADDED, ""])
 
 
+def _free_port() -> int:
+    while True:
+        port = FIRST_PORT + secrets.randbelow(PORTS)
+        with contextlib.suppress(OSError), socket.create_server((LOOPBACK, port)):
+            return port
+
+
 class Mosquitto:
     """One broker on the loopback, not started yet; its port and its files outlive its process.
 
@@ -76,8 +89,7 @@ class Mosquitto:
     def __init__(self, folder: Path, *, plain: bool = False, changes: Mapping[str, str | None] | None = None) -> None:
         if BINARY is None:
             raise FileNotFoundError(MISSING)
-        with socket.create_server((LOOPBACK, 0)) as probe:
-            self.port: int = probe.getsockname()[1]
+        self.port = _free_port()
         self.authority = Authority(folder / "pki", dt.datetime.now(dt.timezone.utc))
         self.ca = self.authority.ca
         self.acl = folder / "etc/acl"
@@ -121,10 +133,12 @@ class Mosquitto:
         return context
 
     def start(self) -> None:
-        """Returns when its port accepts."""
+        """Returns when it serves; its port accepts a little before it would survive a :meth:`reload`."""
+        (self._folder / "log").touch()
+        before = self.log.count(SERVES)
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen([str(BINARY), "-c", str(self._folder / "etc/mosquitto.conf")], stderr=log)
-        wait_until(self._answers, "mosquitto's port")
+        wait_until(lambda: self._is_up(before), "mosquitto's start")
 
     def kill(self) -> None:
         """As a power cut: it saves nothing."""
@@ -147,8 +161,14 @@ class Mosquitto:
         self._send(signal.SIGHUP)
         wait_until(lambda: self.log.count("Reloading config") > before, "reload")
 
+    def renew(self) -> None:
+        """Give it a new certificate of its own, which it reads at its next start or reload."""
+        server = self.authority.server()
+        shutil.copy(server.certificate, self.certs / "broker.crt")
+        shutil.copy(server.key, self.certs / "broker.key")
+
     def revoke(self, paths: Paths) -> None:
-        """Put a certificate on its list of revoked ones, which it reads at its next start."""
+        """Put a certificate on its list of revoked ones, which it reads at its next start or reload."""
         self.authority.revoke(paths)
         (self.certs / "revoked.crl").write_bytes(self.authority.revocations())
 
@@ -158,19 +178,14 @@ class Mosquitto:
 
     def _install_certificates(self) -> None:
         self.certs.mkdir()
-        server = self.authority.server()
-        for source, name in ((self.ca, "ca.crt"), (server.certificate, "broker.crt"), (server.key, "broker.key")):
-            shutil.copy(source, self.certs / name)
+        shutil.copy(self.ca, self.certs / "ca.crt")
+        self.renew()
         (self.certs / "revoked.crl").write_bytes(self.authority.revocations())
 
-    def _answers(self) -> bool:
+    def _is_up(self, before: int) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, self.log
-        try:
-            socket.create_connection((LOOPBACK, self.port)).close()
-        except ConnectionRefusedError:
-            return False
-        return True
+        return self.log.count(SERVES) > before
 
     def _send(self, number: int) -> None:
         assert self._process is not None

@@ -19,6 +19,9 @@ from tests.link.stage import PATIENCE_S, wait_until
 AS_SENT = SubscribeOptions(qos=1, retainAsPublished=True)
 """Tells a live message that was sent to be retained from one that was not; by default both come without the flag."""
 
+NOT_AUTHORIZED = "Not authorized"
+"""MQTT 5's reason, as paho words it, for a publish that the broker forbids."""
+
 KEEPALIVE_S = 3_600
 """How long it would be silent if the broker did not ask for more."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.broker.mosquitto import Mosquitto
-from tests.broker.peer import Peer
+from tests.broker.peer import NOT_AUTHORIZED, Peer
 from tests.link.stage import wait_until
 
 VANS = ("van-07", "van-08")
@@ -41,7 +41,6 @@ READS: dict[str, Levels] = {
 """By client and van, the levels below ``lfr/v1/VAN``; what is not here is forbidden."""
 
 OF_VAN_07 = [f"lfr/v1/van-07/{level}" for level in (*SAID, *TOLD)]
-NOT_AUTHORIZED = "Not authorized"
 FILTERS = (
     *("#", "+/#", "+/+/+/#", "lfr/#", "lfr/v1/van-07/#", "lfr/v1/+/cmd/+", "lfr/v1/van-07/ack/+", "lfr/v1/+/state"),
     *("$share/g/#", "$share/g/lfr/v1/van-07/#", "$share/g/lfr/v1/van-07/cmd/narrow", "lfr/v1/van-07/cmd/release"),
@@ -218,18 +217,22 @@ def test_a_person_is_let_in_by_the_command_that_the_file_shows(mosquitto: Mosqui
     ada.wait_for(b"event")
 
 
-def test_a_line_in_the_acl_silences_a_connected_van_at_once(mosquitto: Mosquitto, connect: Open) -> None:
-    lost, van_08, console = connect("van-07"), connect("van-08"), connect("console-example")
-    lost.subscribe("lfr/#")
-    console.subscribe("lfr/#")
-    mosquitto.acl.write_text(f"{mosquitto.acl.read_text('utf-8')}\nuser van-07\ntopic deny #\n", "utf-8")
+@pytest.mark.parametrize("cn", ["van-07", "console-example"])
+def test_two_lines_in_the_acl_silence_one_who_is_connected_at_once(
+    mosquitto: Mosquitto, connect: Open, cn: str
+) -> None:
+    peers = {name: connect(name) for name in ("van-07", "van-08", "console-example", "auditor-example")}
+    for peer in peers.values():
+        peer.subscribe("lfr/#")
+    with mosquitto.acl.open("a") as acl:
+        acl.write(f"\nuser {cn}\ntopic deny #\n")
     mosquitto.reload()
-    console.publish("lfr/v1/van-07/cmd/operate", b"command")
-    answer = lost.publish("lfr/v1/van-07/evt/match", b"event")
-    van_08.publish("lfr/v1/van-08/state", b"end")
-    console.wait_for(b"end")
-    assert answer == NOT_AUTHORIZED
-    assert (console.payloads, lost.heard) == ([b"end"], [])
+    answers = {peers[cn].publish(topic, b"unheard") for topic in OF_VAN_07}
+    peers["van-08"].publish("lfr/v1/van-08/state", b"end")
+    peers["auditor-example"].wait_for(b"end")
+    assert answers == {NOT_AUTHORIZED}
+    assert [name for name, peer in peers.items() if b"unheard" in peer.payloads] == []
+    assert peers[cn].heard == []
 
 
 def test_every_person_in_the_shipped_file_is_denied_the_topics_of_a_van_of_that_name() -> None:
