@@ -55,10 +55,8 @@ def plain_mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
 def _running(tmp_path: Path, *, plain: bool) -> Iterator[Mosquitto]:
     if BINARY is None:
         pytest.skip(MISSING)
-    broker = Mosquitto(tmp_path / "mosquitto", plain=plain)
-    broker.start()
-    yield broker
-    broker.stop()
+    with Mosquitto(tmp_path / "mosquitto", plain=plain) as broker:
+        yield broker
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import ssl
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from types import TracebackType
 
 import pytest
 
@@ -75,7 +76,7 @@ def _free_port() -> int:
 
 
 class Mosquitto:
-    """One broker on the loopback, not started yet; its port and its files outlive its process.
+    """One broker on the loopback, started by hand or between enter and exit; its port and files outlive its process.
 
     Args:
         folder: configuration, certificates, database and log; each broker has its own.
@@ -116,11 +117,6 @@ class Mosquitto:
         """All that it said since its folder is there."""
         return (self._folder / "log").read_text("utf-8")
 
-    @property
-    def database(self) -> Path:
-        """Where sessions, queues and retained messages are, once they were saved."""
-        return self._folder / "lib/mosquitto.db"
-
     def client_certificate(self, cn: str) -> Paths:
         """The certificate and key of the client of that name, always the same."""
         return self._clients.setdefault(cn, self.authority.client(cn))
@@ -150,10 +146,14 @@ class Mosquitto:
 
     def save(self) -> None:
         """Make it write its database now, as it does by itself every ``autosave_interval``."""
-        before = self.log.count("Saving in-memory database")
+        before = self._saved_ns
         self._send(signal.SIGUSR1)
-        wait_until(lambda: self.log.count("Saving in-memory database") > before, "the start of the save")
-        wait_until(lambda: self.database.exists() and not self._half_saved.exists(), "the end of the save")
+        wait_until(lambda: self._saved_ns != before, "a save")
+
+    def wait_for_save(self) -> None:
+        """Until it has saved by itself, with all that it acknowledged before this call: it does one thing at a time."""
+        before = self._saved_ns
+        wait_until(lambda: self._saved_ns != before, "a save")
 
     def reload(self) -> None:
         """Make it read its acl and options anew."""
@@ -172,9 +172,20 @@ class Mosquitto:
         self.authority.revoke(paths)
         (self.certs / "revoked.crl").write_bytes(self.authority.revocations())
 
+    def __enter__(self) -> Mosquitto:  # noqa: PYI034  typing.Self came with Python 3.11
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
     @property
-    def _half_saved(self) -> Path:
-        return self._folder / "lib/mosquitto.db.new"
+    def _saved_ns(self) -> int:
+        """When the database was last written; it is written aside and then put in place."""
+        database = self._folder / "lib/mosquitto.db"
+        return database.stat().st_mtime_ns if database.exists() else 0
 
     def _install_certificates(self) -> None:
         self.certs.mkdir()

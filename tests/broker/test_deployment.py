@@ -36,10 +36,9 @@ def office(tmp_path: Path) -> Path:
 def broker(tmp_path: Path, office: Path) -> Iterator[Mosquitto]:
     """Runs with what the commands made."""
     run(office, AUTHORITY + CLIENT)
-    broker = Mosquitto(tmp_path / "mosquitto")
-    install(office, broker)
-    yield broker
-    broker.stop()
+    with Mosquitto(tmp_path / "mosquitto") as broker:
+        install(office, broker)
+        yield broker
 
 
 def run(office: Path, commands: str) -> None:

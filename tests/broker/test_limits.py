@@ -82,3 +82,12 @@ def test_the_log_names_clients_but_no_topic_and_no_payload(mosquitto: Mosquitto)
     mosquitto.stop()
     assert "van-07" in mosquitto.log
     assert [word for word in ("lfr/", "payload", "evt") if word in mosquitto.log] == []
+
+
+def test_the_plain_variant_for_other_tests_is_open_to_all_and_bounded_alike(plain_mosquitto: Mosquitto) -> None:
+    with Peer(plain_mosquitto, "anybody") as anybody, Peer(plain_mosquitto, "somebody") as somebody:
+        somebody.subscribe("#")
+        assert anybody.publish(EVENT, b"event") == "Success"
+        somebody.wait_for(b"event")
+        told: Any = anybody.told
+    assert (told.MaximumPacketSize, told.ReceiveMaximum) == (LARGEST + 1024, 100)

@@ -11,7 +11,6 @@ import pytest
 
 from tests.broker.mosquitto import LOOPBACK, WHERE, Mosquitto, needs_mosquitto
 from tests.broker.peer import Peer
-from tests.link.stage import wait_until
 
 DAY_S = 86_400
 EVENT = "lfr/v1/van-07/evt/match"
@@ -25,10 +24,8 @@ SUBSCRIBER = shutil.which("mosquitto_sub", path=WHERE)
 @pytest.fixture
 def saves_on_demand(tmp_path: Path) -> Iterator[Mosquitto]:
     """Saves only when it is told to, so that a test knows what a crash loses."""
-    broker = Mosquitto(tmp_path / "mosquitto", changes={"autosave_interval": "0"})
-    broker.start()
-    yield broker
-    broker.stop()
+    with Mosquitto(tmp_path / "mosquitto", changes={"autosave_interval": "0"}) as broker:
+        yield broker
 
 
 def leave_a_session(broker: Mosquitto) -> None:
@@ -97,16 +94,13 @@ def test_a_crash_keeps_the_vans_states_of_the_last_save(saves_on_demand: Mosquit
 @needs_mosquitto
 def test_it_saves_by_itself(tmp_path: Path) -> None:
     """As it is shipped, in seconds and not in changes; only sooner, so that the test need not wait for long."""
-    broker = Mosquitto(tmp_path / "mosquitto", changes={"autosave_interval": "1"})
-    broker.start()
-    leave_a_session(broker)
-    publish(broker, b"event")
-    saves = broker.log.count("Saving in-memory database")
-    wait_until(lambda: broker.log.count("Saving in-memory database") > saves, "a save")
-    broker.kill()
-    broker.start()
-    assert catch_up(broker) == [b"event", b"end"]
-    broker.stop()
+    with Mosquitto(tmp_path / "mosquitto", changes={"autosave_interval": "1"}) as broker:
+        leave_a_session(broker)
+        publish(broker, b"event")
+        broker.wait_for_save()
+        broker.kill()
+        broker.start()
+        assert catch_up(broker) == [b"event", b"end"]
 
 
 @pytest.mark.skipif(SUBSCRIBER is None, reason="mosquitto_sub is not installed (Debian, Ubuntu: mosquitto-clients)")
