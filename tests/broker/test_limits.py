@@ -45,6 +45,7 @@ def test_a_client_is_told_the_limits(mosquitto: Mosquitto) -> None:
         told: Any = van.told
     limits = (told.ServerKeepAlive, told.MaximumPacketSize, told.MaximumQoS, told.ReceiveMaximum)
     assert limits == (60, LARGEST + 1024, 1, 100)
+    assert getattr(told, "TopicAliasMaximum", 0) == 0
 
 
 @pytest.mark.parametrize(
