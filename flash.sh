@@ -11,12 +11,12 @@ usage() {
     cat <<'END'
 usage: ./flash.sh COMMAND [ARGUMENT...] [--dry-run]
 
-  demo     a real video becomes one possible match at an MQTT subscriber; passers-by leave no trace
+  demo     a real video becomes one sealed possible match in a control room; passers-by leave no trace
   test     every check: ruff, mypy, import contracts, pytest (arguments go to pytest)
   setup    make .venv from the hashed locks and fetch the models; nothing is done twice
   run      the appliance: cameras, watchlist, broker
   replay   one video as fast as it can, results as JSON
-  bench    speed and recall beside the plain OpenCV pipeline
+  bench    speed and recall beside the plain OpenCV pipeline; `bench fleet`: 1,000 vans on one Mosquitto
   lock     renew requirements/*.lock (arguments go to uv: --upgrade, --upgrade-package NAME)
 
   --dry-run  print each step instead of running it
@@ -187,7 +187,7 @@ check() {
     step "ruff format" "$VENV/bin/ruff" format --check
     step "mypy --strict" "$VENV/bin/mypy"
     step "import contracts" "$VENV/bin/lint-imports"
-    last pytest "$ROOT/$VENV/bin/pytest" "$@"
+    last pytest "$ROOT/$VENV/bin/pytest" --numprocesses 2 --dist loadfile "$@" # many tests wait for processes
 }
 
 last() { # last WHAT COMMAND...: hands the terminal and the exit code over

@@ -20,6 +20,8 @@ STATE = Path("/var/lib/kerbside")
 """What outlives a restart: engines, and the key that vouches for them."""
 RESTART_REQUEST = Path("/run/kerbside/restart-nvargus")
 """Asks whoever watches for it to restart NVIDIA's camera daemon; the unit that does so comes with the rootfs."""
+REBOOT_REQUEST = Path("/run/kerbside/reboot")
+"""Asks whoever watches for it to restart the machine."""
 OpenCamera = Callable[[CameraSpec], Camera]
 
 
@@ -33,6 +35,7 @@ class Board:
         networks: what this machine is made to run networks with.
         alarms: what is not as it should be, in words.
         state: folder of what outlives a restart.
+        reboot_request: a file that asks for a restart of the machine; None on a host.
     """
 
     name: str
@@ -40,6 +43,18 @@ class Board:
     networks: Literal["openvino", "tensorrt"] = "openvino"
     state: Path = STATE
     alarms: tuple[str, ...] = ()
+    reboot_request: Path | None = None
+
+    def request_reboot(self) -> bool:
+        """Ask for a restart of the machine; False where nobody would hear it: on a host.
+
+        Raises:
+            OSError: it cannot be asked for.
+        """
+        if self.reboot_request is None:
+            return False
+        self.reboot_request.touch(0o644)
+        return True
 
     @property
     def engines(self) -> Path:
@@ -74,12 +89,18 @@ def open_board(release: Path = JETSON_RELEASE, load: Callable[[], Any] = load_bi
     try:
         cameras = JetsonCameras(load(), Recovery(RESTART_REQUEST, time.monotonic_ns))
     except CameraError as error:
-        return Board("jetson (host drivers)", _open_host, "tensorrt", alarms=(f"cameras by host drivers: {error}",))
+        return Board(
+            "jetson (host drivers)",
+            _open_host,
+            "tensorrt",
+            alarms=(f"cameras by host drivers: {error}",),
+            reboot_request=REBOOT_REQUEST,
+        )
 
     def open_camera(spec: CameraSpec) -> Camera:
         return _open_host(spec) if spec.uri.startswith("file:") else cameras.open(spec)
 
-    return Board("jetson", open_camera, "tensorrt")
+    return Board("jetson", open_camera, "tensorrt", reboot_request=REBOOT_REQUEST)
 
 
 def _open_host(spec: CameraSpec) -> Camera:

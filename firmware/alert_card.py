@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from firmware.wire import MatchEvent
+from firmware.messages import MatchEvent
 
 _SIZE = (900, 520)
 _PICTURE = (400, 320)
@@ -38,7 +38,7 @@ def draw_card(event: MatchEvent, portrait: Path, to: Path) -> Path:
     clock = "trusted" if event.clock_trusted else "not trusted"
     lines = (
         f"{figures}    {event.observations} agreeing shots",
-        f"decided {event.decided_utc}    do not act after {event.expires_utc}    clock {clock}",
+        f"decided {event.decided_utc}    do not act after {event.expires_at}    clock {clock}",
     )
     for row, text in enumerate(lines):
         pen.text((30, 452 + 26 * row), text, _INK if row == 0 else _FAINT, ImageFont.load_default(15))

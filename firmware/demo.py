@@ -7,26 +7,30 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import random
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 import msgspec
 from rich.console import Console
 
 from firmware.alert_card import draw_card
-from firmware.config import ConfigError, load
+from firmware.control.receipts import Receiver
+from firmware.control.room import Room, Times, open_room
+from firmware.control.show import match_line
+from firmware.control.watch import Watcher
 from firmware.demo_files import DemoError, DemoFiles, make_files
+from firmware.demo_papers import VAN, Papers, write_papers
 from firmware.link.broker import EmbeddedBroker
-from firmware.link.subscriber import Watcher, line
 from firmware.log import Log
+from firmware.messages import MatchEvent
 from firmware.supervisor import Supervisor
-from firmware.van import VanFile
-from firmware.wire import MatchEvent
 
-VAN = "demo-van"
 _SUBSCRIBE_S = 10.0
 _ARRIVE_S = 5.0
 __all__ = ["DemoError", "run_demo"]
@@ -55,8 +59,8 @@ class _Audience:
 
     def __call__(self, event: MatchEvent) -> None:
         self.events.append(event)
-        first, *rest = line(event).split("  ")
-        _say(self.console, f"  [bold]subscriber: {first}[/]")
+        first, *rest = match_line(event, time.time()).split("  ")
+        _say(self.console, f"  [bold]control room: {first}[/]")
         for part in rest:
             _say(self.console, f"      {part}")
 
@@ -75,8 +79,8 @@ def run_demo(folder: Path, assets: Path, port: int, console: Console) -> list[Pa
     audience = _Audience(console)
     with _alone(folder), EmbeddedBroker(port or _free_port()) as broker:
         _say(console, f"  broker on 127.0.0.1:{broker.port}; watching both for 10 s of real time ...")
-        config = _write_config(folder, files, broker.port)
-        end = _run(config, folder / "log.jsonl", broker.port, audience)
+        papers = write_papers(folder, files, broker.port)
+        end = _run(papers, folder / "log.jsonl", audience)
     cards = [_card(event, files, folder, console) for event in audience.events]
     life_s = max(end.template_life_p99_s, 0.01)
     _say(console, f"  {end.frames} frames ({end.dropped} more dropped), {end.faces} faces seen, {end.tracks} tracks")
@@ -103,62 +107,52 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _run(config: Path, log: Path, port: int, audience: _Audience) -> _End:
-    watcher, done, stop = Watcher("127.0.0.1", port, VAN), threading.Event(), threading.Event()
-    listener = threading.Thread(target=watcher.run, args=(audience, done), name="subscriber", daemon=True)
-    listener.start()
-    if not watcher.subscribed.wait(_SUBSCRIBE_S):
-        raise DemoError(f"the broker did not grant the subscription within {_SUBSCRIBE_S:.0f} s")
-    with log.open("wb") as output, log.with_name("run.jsonl").open("w") as own:
-        code = Supervisor(config, Log("run", own), output).run(stop)
-    end = _last(log)
-    arrived = threading.Event()
-    for _ in range(int(_ARRIVE_S / 0.1)):
-        if len(audience.events) >= end.events:
-            break
-        arrived.wait(0.1)
-    done.set()
-    listener.join()
+def _run(papers: Papers, log: Path, audience: _Audience) -> _End:
+    room = open_room(papers.ctl, "demo-control-room", Times(time.monotonic, time.time), random.random)
+    with log.open("wb") as output, log.with_name("run.jsonl").open("w") as own, _control_room(room, audience, own):
+        code = Supervisor(papers.van, Log("run", own), output).run(threading.Event())
+        end = _last(log)
+        _wait_until(lambda: len(audience.events) >= end.events, _ARRIVE_S)
     if code:
         raise DemoError(f"the appliance ended with exit code {code}; see {log}")
     return end
 
 
+@contextlib.contextmanager
+def _control_room(room: Room, audience: _Audience, log: TextIO) -> Iterator[None]:
+    """One that shows what it believes, and one that gives receipts, so that the van may forget."""
+    done = threading.Event()
+    watcher = Watcher(room.address(), room.unsealer, VAN, room.times.clock, room.jitter)
+
+    def receipt() -> None:
+        with room.desk(Log("control", log)) as desk:
+            Receiver(desk, room.times.clock, room.times.now).run(done)
+
+    runs = (lambda: watcher.run(audience, done), receipt)
+    threads = [threading.Thread(target=run, name="control room", daemon=True) for run in runs]
+    for thread in threads:
+        thread.start()
+    try:
+        if not watcher.subscribed.wait(_SUBSCRIBE_S):
+            raise DemoError(f"the broker did not grant the subscription within {_SUBSCRIBE_S:.0f} s")
+        yield
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+
+
+def _wait_until(condition: Callable[[], bool], timeout_s: float) -> None:
+    tick = threading.Event()
+    for _ in range(int(timeout_s / 0.1)):
+        if condition():
+            return
+        tick.wait(0.1)
+
+
 def _last(log: Path) -> _End:
     lines = [msgspec.json.decode(text, type=_End) for text in log.read_bytes().splitlines()]
     return next((found for found in reversed(lines) if found.event == "ended"), _End())
-
-
-def _write_config(folder: Path, files: DemoFiles, port: int) -> Path:
-    (folder / "outbox.db").unlink(missing_ok=True)
-    path = folder / "van.toml"
-    path.write_text(
-        f"""van = "{VAN}"
-socket = "{folder}/wall/link.sock"
-
-[match]
-portraits = "{files.portraits}"
-
-[[match.cameras]]
-name = "front"
-source = "file://{files.listed}"
-
-[[match.cameras]]
-name = "rear"
-source = "file://{files.passers_by}"
-
-[link]
-outbox = "{folder}/outbox.db"
-broker_host = "127.0.0.1"
-broker_port = {port}
-""",
-        "utf-8",
-    )
-    try:
-        load(path, VanFile)
-    except ConfigError as error:
-        raise DemoError(str(error)) from error
-    return path
 
 
 def _card(event: MatchEvent, files: DemoFiles, folder: Path, console: Console) -> Path:

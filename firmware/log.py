@@ -5,6 +5,7 @@ Knows how a line looks; refuses to know what happened. There are no levels to tu
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import time
@@ -42,6 +43,7 @@ class Log:
     def _write(self, kind: str, event: str, fields: dict[str, Field]) -> None:
         line = {"t": round(self._now(), 3), "process": self._process, "kind": kind, "event": event, **fields}
         text = msgspec.json.encode(line).decode() + "\n"
-        with self._lock:  # several threads share one stream, and a line must stay whole
+        # Several threads share one stream, and a line must stay whole. A log that cannot be written ends nothing.
+        with self._lock, contextlib.suppress(OSError, ValueError):
             self._stream.write(text)
             self._stream.flush()

@@ -15,7 +15,7 @@ from firmware.log import Log
 STOP_S = 20.0
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
-NOT_CONFIGURED = 2
+NOT_CONFIGURED, START_ANEW = 2, 3
 
 
 @dataclass
@@ -65,7 +65,12 @@ class Supervisor:
                 child.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self._output)
             return None
         code = child.process.poll()
-        if code is not None:
+        if code == START_ANEW:
+            self._log.info("ordered to start anew", module=child.module)
+            child.process, child.start_at_s = None, 0.0
+            self._end(self._link)
+            self._link.process = None
+        elif code is not None:
             if time.monotonic() - child.start_at_s > LONGEST_PAUSE_S:  # it ran well: this is a new trouble
                 child.pause_s = FIRST_PAUSE_S
             self._log.info("process ended", module=child.module, code=code, restart_in_s=child.pause_s)

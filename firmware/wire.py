@@ -1,119 +1,113 @@
-"""Everything that may cross the wall between ``match`` and ``link``: a closed schema, and how it is framed.
+"""What may cross the wall between ``match`` and ``link``, and how it is framed.
 
-Knows the message types and their size limit; refuses to know sockets' owners, MQTT and how a match is decided.
-There is no message for a face that matched nobody, so such a face has no way out of the match process.
+Knows the message types and their size limits; refuses to know what a payload says, MQTT and who decided what.
+``link`` is not trusted: every payload that goes out is signed and, where it tells of a face, encrypted before it comes
+here; every payload that comes in is believed by nobody before :mod:`firmware.match.gate` has checked its signatures.
 
 A frame is a 4-byte big-endian length followed by one MessagePack value (msgspec, tagged union, unknown fields refused).
-Sealing (age) and signing (DSSE) of :class:`MatchEvent` will wrap :func:`encode_event`; nothing else needs to change.
 """
 
 from __future__ import annotations
 
 import socket
 import struct
-from typing import Annotated, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar
 
 import msgspec
 
-MAX_MESSAGE_BYTES = 256 * 1024
+MAX_PAYLOAD_BYTES = 500 * 1024
+"""Of one MQTT message; brokers are set to 512 KiB."""
+MAX_MESSAGE_BYTES = 512 * 1024
+MAX_TAIL = 64
+MAX_REASON = 500
+"""Characters of link's words; they end up in logs and alarms."""
 _LENGTH = struct.Struct(">I")
 _M = TypeVar("_M")
-# Wider than [-1, 1] because a float32 product may be a hair over 1; bounded because JSON would turn NaN into null.
-_Cosine = Annotated[float, msgspec.Meta(ge=-2.1, le=2.1)]
+# ``\Z``, because ``$`` also matches in front of a line feed at the end.
+_Tail = Annotated[str, msgspec.Meta(pattern=rf"^[A-Za-z0-9._-]{{0,{MAX_TAIL}}}\Z")]
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+_Payload = Annotated[bytes, msgspec.Meta(max_length=MAX_PAYLOAD_BYTES)]
+
+OutChannel = Literal["state", "match", "audit", "health", "rsp"]
+InChannel = Literal["cmd", "ack"]
 
 
 class WireError(Exception):
     """A peer sent what the schema does not allow, or closed in the middle of a message. Drop the connection."""
 
 
-class MatchEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="match", kw_only=True):
-    """One possible match. It proposes; an officer decides. Holds no name, no offence and no template.
+class Hello(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="hello"):
+    """The match process's first message. ``boot`` is its epoch: 32 hexadecimal digits, new at each start."""
 
-    ``similarity`` and ``threshold`` are cosines in [-1, 1]; ``margin``, in [0, 2], is the distance to the next entry.
-    Not a number is refused on receipt.
-    ``crop_jpeg`` shows the matched face only: all else in it is blurred. ``*_t_ns`` are monotonic, ``*_utc`` ISO 8601.
+    boot: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
+
+
+class Publish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="publish", kw_only=True):
+    """Bring ``payload`` to the broker. ``link`` answers with a :class:`Sent` of the same ``ref``, or is lost.
+
+    ``tail`` is the last level of the topic ``rsp/{id}`` and empty on the other channels. ``expiry_s`` asks the broker
+    to drop the message, undelivered, after that many seconds.
     """
 
-    id: str
-    van: str
-    camera: str
-    entry: str
-    category: str
-    similarity: _Cosine
-    threshold: _Cosine
-    margin: _Cosine
-    observations: int
-    first_t_ns: int
-    decided_t_ns: int
-    decided_utc: str
-    expires_utc: str
-    clock_trusted: bool
-    watchlist_digest: str
-    model_digest: str
-    crop_jpeg: bytes
+    ref: int
+    channel: OutChannel
+    payload: _Payload
+    tail: _Tail = ""
+    expiry_s: Annotated[int, msgspec.Meta(ge=1, le=7 * 86_400)] | None = None
 
 
-class Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="status", kw_only=True):
-    """What the match process says of itself: counters and words, never anything about one face.
+class Sent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="sent"):
+    """What the broker said to one :class:`Publish`: an MQTT 5 reason code; 0x80 and above are refusals.
 
-    ``wall`` says in words whether the process truly has no network. ``alarms`` are words for a person.
-    ``template_life_p99_s`` is the 99th percentile of the time from a track's last sighting to its templates' wiping.
+    It means that the broker was reached, never that anybody has the message.
     """
 
-    mode: str
-    wall: str
-    alarms: tuple[str, ...]
-    frames: int
-    dropped: int
-    faces: int
-    tracks: int
-    embeddings: int
-    events: int
-    templates_wiped: int
-    template_life_p99_s: float
-    entries: int
-    cameras: dict[str, str]
+    ref: int
+    code: Annotated[int, msgspec.Meta(ge=0, le=255)]
 
 
-class Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="stored"):
-    """``link`` holds the event durably; ``match`` may forget it."""
+class Heard(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="heard", kw_only=True):
+    """A message of the broker on ``cmd/{tail}`` or ``ack/{tail}``. ``retained``: it was an old one, kept there."""
 
-    id: str
-
-
-class NotStored(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="not_stored"):
-    """``link`` could not hold the event (for instance a full disk); ``match`` keeps it, alarms, and sends it again."""
-
-    id: str
-    reason: str
+    channel: InChannel
+    tail: _Tail
+    payload: _Payload
+    retained: bool
 
 
-FromMatch = MatchEvent | Status
-FromLink = Stored | NotStored
+class Linked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="linked", kw_only=True):
+    """How it stands between ``link`` and the broker; sent at each change and at least every five seconds.
+
+    ``connections`` since link started; ``overflowed`` counts messages of the broker that came faster than they could
+    be handed over, or were larger than the limit, and were dropped; ``reason`` says in words why there is none.
+    """
+
+    connected: bool
+    connections: _Count
+    overflowed: _Count
+    reason: Annotated[str, msgspec.Meta(max_length=MAX_REASON)]
+
+
+FromMatch = Hello | Publish
+FromLink = Sent | Heard | Linked
 
 _encoder = msgspec.msgpack.Encoder()
 _from_match = msgspec.msgpack.Decoder(FromMatch)
 _from_link = msgspec.msgpack.Decoder(FromLink)
-_event_json = msgspec.json.Decoder(MatchEvent)
 # msgspec lets a string that is not UTF-8 through as UnicodeDecodeError, outside its own family.
-_UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError)
+_UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
-def encode_event(event: MatchEvent) -> bytes:
-    """The bytes that leave the van for one event: JSON now; the seal (encrypt, then sign) belongs exactly here."""
-    return msgspec.json.encode(event)
-
-
-def decode_event(payload: bytes) -> MatchEvent:
-    """The control room's side of :func:`encode_event`.
+def framed(message: FromMatch | FromLink) -> bytes:
+    """One message as it goes through the socket.
 
     Raises:
-        WireError: the payload is not a match event.
+        WireError: the message is larger than ``MAX_MESSAGE_BYTES``.
     """
-    try:
-        return _event_json.decode(payload)
-    except _UNDECODABLE as error:
-        raise WireError(f"not a match event: {error}") from error
+    body = _encoder.encode(message)
+    if len(body) > MAX_MESSAGE_BYTES:
+        raise WireError(f"message of {len(body)} bytes exceeds the limit of {MAX_MESSAGE_BYTES}")
+    return _LENGTH.pack(len(body)) + body
 
 
 def send(peer: socket.socket, message: FromMatch | FromLink) -> None:
@@ -123,10 +117,7 @@ def send(peer: socket.socket, message: FromMatch | FromLink) -> None:
         WireError: the message is larger than ``MAX_MESSAGE_BYTES``.
         OSError: the peer is gone.
     """
-    body = _encoder.encode(message)
-    if len(body) > MAX_MESSAGE_BYTES:
-        raise WireError(f"message of {len(body)} bytes exceeds the limit of {MAX_MESSAGE_BYTES}")
-    peer.sendall(_LENGTH.pack(len(body)) + body)
+    peer.sendall(framed(message))
 
 
 def receive_from_match(peer: socket.socket) -> FromMatch | None:
@@ -149,6 +140,47 @@ def receive_from_link(peer: socket.socket) -> FromLink | None:
     return None if body is None else _decode(_from_link, body)
 
 
+class Frames(Generic[_M]):
+    """Whole messages out of a stream that comes in pieces of any size; see :func:`frames_from_match`.
+
+    It holds less than one message and one piece.
+    """
+
+    def __init__(self, decoder: msgspec.msgpack.Decoder[_M]) -> None:
+        self._decoder = decoder
+        self._data = bytearray()
+
+    @property
+    def partial(self) -> bool:
+        """Whether a message has begun and not ended."""
+        return bool(self._data)
+
+    def feed(self, piece: bytes) -> list[_M]:
+        """The messages that ``piece`` completes.
+
+        Raises:
+            WireError: oversized or malformed message; the stream is of no more use.
+        """
+        self._data += piece
+        messages: list[_M] = []
+        at = 0
+        with memoryview(self._data) as data:
+            while len(data) - at >= _LENGTH.size:
+                start = at + _LENGTH.size
+                end = start + _checked_length(data[at:start])
+                if end > len(data):
+                    break
+                messages.append(_decode(self._decoder, bytes(data[start:end])))
+                at = end
+        del self._data[:at]
+        return messages
+
+
+def frames_from_match() -> Frames[FromMatch]:
+    """For ``link``, which never waits for a match process."""
+    return Frames(_from_match)
+
+
 def _decode(decoder: msgspec.msgpack.Decoder[_M], body: bytes) -> _M:
     try:
         return decoder.decode(body)
@@ -160,13 +192,18 @@ def _read_body(peer: socket.socket) -> bytes | None:
     head = _read_exactly(peer, _LENGTH.size)
     if not head:
         return None
-    (length,) = _LENGTH.unpack(head)
-    if length > MAX_MESSAGE_BYTES:
-        raise WireError(f"message of {length} bytes exceeds the limit of {MAX_MESSAGE_BYTES}")
+    length = _checked_length(head)
     body = _read_exactly(peer, length)
     if len(body) < length:
         raise WireError("connection closed inside a message")
     return body
+
+
+def _checked_length(head: bytes | memoryview) -> int:
+    length: int = _LENGTH.unpack(head)[0]
+    if length > MAX_MESSAGE_BYTES:
+        raise WireError(f"message of {length} bytes exceeds the limit of {MAX_MESSAGE_BYTES}")
+    return length
 
 
 def _read_exactly(peer: socket.socket, count: int) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ class Vision:
         detector_for: makes a detector for one picture size, which is faster (measured with OpenVINO: 3.0 instead of 5.8
             ms at 640x360); raises ModelError where none can be had.
         canvases_px: (width, height) that a detector sees at most.
+        self_test: reproduces the golden vectors; raises ModelError where it does not.
         in_place: its detectors take pictures that lie on the device.
     """
 
@@ -48,6 +50,7 @@ class Vision:
     digest: str
     detector_for: DetectorFor
     canvases_px: dict[Canvas, tuple[int, int]]
+    self_test: Callable[[], None]
     in_place: bool = False
 
 
@@ -103,7 +106,10 @@ def open_vision(backend: Backend, manifest: Manifest | None = None, files: Path 
     runner = backend.open(graphs.embedder, _CHIPS)
     embedder = Embedder(runner, space, graphs.embedder.net.dimension)
     detector = _for_any_size(backend, graphs.detector)
-    verify(detector, embedder, Figures.load(graphs.detector.net, graphs.embedder.net, files))
+    self_test = functools.partial(
+        verify, detector, embedder, Figures.load(graphs.detector.net, graphs.embedder.net, files)
+    )
+    self_test()
     return Vision(
         detector=detector,
         closeup=Closeup(closeup),
@@ -112,6 +118,7 @@ def open_vision(backend: Backend, manifest: Manifest | None = None, files: Path 
         digest=hashlib.sha256(f"{graphs.detector.sha256}:{graphs.small.sha256}:{space}".encode()).hexdigest(),
         detector_for=lambda height_px, width_px, canvas: _for_one_size(backend, graphs, (width_px, height_px), canvas),
         canvases_px={"full": graphs.detector.canvas_px, "small": graphs.small.canvas_px},
+        self_test=self_test,
         in_place=backend.in_place,
     )
 

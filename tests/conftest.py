@@ -11,7 +11,8 @@ from firmware.demo_files import DemoFiles, make_files
 from models.runner_openvino import OpenVinoBackend
 from models.vision import Vision, open_vision
 from tests.broker.mosquitto import BINARY, MISSING, Mosquitto
-from tests.link.stage import Broker, ControlRoom, Link, Match, broker_to_be
+from tests.link.stage import Broker, Link, Match, broker_to_be
+from tests.room import ControlRoom
 from tests.source import ROOT
 
 

@@ -12,6 +12,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from tests.keyring import KEYRING
 from tests.link.stage import VAN, wait_until
 from tests.source import ROOT
 
@@ -110,6 +111,7 @@ def write_config(folder: Path, portraits: Path, cameras: dict[str, str], *more: 
     tables = [
         line for name, uri in cameras.items() for line in ("[[match.cameras]]", f'name = "{name}"', f'source = "{uri}"')
     ]
+    keys = KEYRING.write(folder / "keys")
     path = folder / "van.toml"
     path.write_text(
         "\n".join(
@@ -118,10 +120,13 @@ def write_config(folder: Path, portraits: Path, cameras: dict[str, str], *more: 
                 f'socket = "{folder}/wall/link.sock"',
                 "[match]",
                 f'portraits = "{portraits}"',
+                f'signing_key = "{keys}/van.pem"',
+                f'policy = "{keys}/policy"',
+                f'state = "{folder}/state"',
+                "outbox_reserve_mb = 0",
                 *more,
                 *tables,
                 "[link]",
-                f'outbox = "{folder}/outbox.db"',
                 f"broker_port = {broker_port}",
             ]
         ),

@@ -17,20 +17,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
+import pyrage
 import pytest
 from PIL import Image
 
 from board.picture import Pixels
+from firmware import envelope
 from firmware.demo_files import ENTRY, DemoFiles
 from firmware.match.finder import Finder
-from firmware.wire import MatchEvent, decode_event
+from firmware.messages import CloudEvent, MatchEvent
 from models.align import chips
 from models.faces import F32
 from models.vision import Vision
 from tests.film import drawn_face, empty_street, frames, write_video
-from tests.link.stage import VAN, Listener, broker_to_be, wait_until
+from tests.keyring import KEYRING
+from tests.link.stage import Listener, broker_to_be, wait_until
 from tests.process import Process, write_config
+from tests.room import ControlRoom
 from tests.traces import Trace, look, runs_of
 
 WIDTH_PX, HEIGHT_PX = 704, 384
@@ -116,37 +121,42 @@ def evening(tmp_path_factory: pytest.TempPathFactory, given: Given) -> Evening:
             return process
 
         alone = run()
+        outbox = made / "state/outbox.db"
         left = {f"{path.name}, without a broker": content for path, content in written(made)}
-        left["rows of the outbox"] = rows(made / "outbox.db")
+        left["rows of the outbox"] = b"\n".join(rows(outbox))
+        left |= {f"row {number}, opened": opened(row) for number, row in enumerate(rows(outbox))}
         broker.start()
         with Listener(broker.port, "#") as listener:
+            room = ControlRoom(broker.port)
             run()
-            wait_until(lambda: len(matches(listener)) >= 2, "both events")
-            wait_until(lambda: json.loads(said(listener, "state")[-1]) == {"online": False}, "the goodbye")
+            wait_until(lambda: len(room.events) == 2, "both events")
+            wait_until(lambda: room.hints, "the goodbye")
             heard = list(listener.heard)
+            room.leave()
     left |= {path.name: content for path, content in written(made)}
     left |= {f"message {n} on {message.topic}": bytes(message.payload) for n, message in enumerate(heard)}
+    left |= {
+        f"message {n} on {message.topic}, opened": opened(bytes(message.payload))
+        for n, message in enumerate(heard)
+        if "/evt/" in message.topic
+    }
     left |= {f"topic {n}": message.topic.encode() for n, message in enumerate(heard)}
-    events = [decode_event(payload) for payload in matches(listener)]
-    return Evening(left, events, alone.said("ended")[0])
+    return Evening(left, room.events, alone.said("ended")[0])
 
 
 def written(folder: Path) -> list[tuple[Path, bytes]]:
     return [(path, path.read_bytes()) for path in sorted(folder.rglob("*")) if path.is_file()]
 
 
-def rows(outbox: Path) -> bytes:
+def rows(outbox: Path) -> list[bytes]:
     """What the outbox holds: in the file a long payload is broken up over its pages."""
     with contextlib.closing(sqlite3.connect(outbox)) as db:
-        return b"\n".join(repr(row).encode() for row in db.execute("SELECT * FROM events"))
+        return [payload for (payload,) in db.execute("SELECT payload FROM rows")]
 
 
-def said(listener: Listener, topic: str) -> list[bytes]:
-    return [bytes(message.payload) for message in list(listener.heard) if message.topic == f"lfr/v1/{VAN}/{topic}"]
-
-
-def matches(listener: Listener) -> list[bytes]:
-    return said(listener, "evt/match")
+def opened(sealed: bytes) -> bytes:
+    """What the control room reads."""
+    return bytes(pyrage.decrypt(envelope.read(sealed).payload, [KEYRING.reader]))
 
 
 def test_both_were_seen_and_looked_at_and_one_was_reported(evening: Evening) -> None:
@@ -171,7 +181,19 @@ def test_the_picture_that_left_shows_the_listed_man_and_nobody_else(
 def test_there_was_something_to_search(evening: Evening) -> None:
     assert {"outbox.db", "outbox.db, without a broker", "log.jsonl", "van.toml"} <= set(evening.left)
     assert sum(name.startswith("message") for name in evening.left) > 4
-    assert base64.b64encode(evening.events[0].crop_jpeg) in evening.left["rows of the outbox"]
+    first = msgspec.json.decode(evening.left["row 0, opened"], type=CloudEvent[MatchEvent]).data
+    assert first == evening.events[0]
+    assert base64.b64encode(first.crop_jpeg) in evening.left["row 0, opened"]
+
+
+def test_nobody_on_the_way_sees_even_the_listed_mans_picture_or_entry(evening: Evening) -> None:
+    shut = {name: content for name, content in evening.left.items() if not name.endswith("opened")}
+    on_the_way = {name: content for name, content in shut.items() if "outbox" in name or name.startswith("message")}
+    assert len(on_the_way) > 6
+    for event in evening.events:
+        for secret in (event.crop_jpeg[20:60], event.entry.encode(), event.category.encode()):
+            forms = (secret, base64.b64encode(secret), base64.b64encode(b"x" + secret)[2:-4])
+            assert [name for name, content in on_the_way.items() if any(form in content for form in forms)] == []
 
 
 def test_no_pixel_of_the_stranger_is_left(evening: Evening, given: Given) -> None:

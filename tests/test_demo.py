@@ -23,7 +23,7 @@ def test_a_listed_man_becomes_one_possible_match_and_an_alert_card(tmp_path: Pat
     ended = demo(tmp_path / "demo")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     said = "".join(ended.stdout.splitlines())
-    assert said.count("subscriber") == 1
+    assert said.count("control room: possible match") == 1
     assert ENTRY in said
     (path,) = re.findall(r"alert card: (\S+?\.png)", said)
     with Image.open(path) as card:

@@ -87,5 +87,5 @@ def test_a_host_needs_no_engine() -> None:
 def test_engines_are_for_the_sizes_that_cameras_are_asked_for() -> None:
     cameras = [CameraSettings("front", "csi://0", (1920, 1080)), CameraSettings("rear", "csi://1")]
     twice = [CameraSettings("left", "csi://2", (1280, 720)), *cameras]
-    assert MatchSettings(Path(), tuple(cameras)).sizes_px == ((1920, 1080), (1280, 720))
-    assert MatchSettings(Path(), tuple(twice)).sizes_px == ((1280, 720), (1920, 1080))
+    assert MatchSettings(Path(), Path(), Path(), Path(), tuple(cameras)).sizes_px == ((1920, 1080), (1280, 720))
+    assert MatchSettings(Path(), Path(), Path(), Path(), tuple(twice)).sizes_px == ((1280, 720), (1920, 1080))

@@ -227,7 +227,7 @@ def spoil(checkout: Checkout, name: str, content: str | None) -> None:
 
 def test_what_was_set_up_for_tests_serves_the_appliance_too(checkout: Checkout) -> None:
     assert checkout.flash("test", "-k", "wall").returncode == 0
-    checks = ["ruff check", "ruff format", "mypy", "lint-imports", "pytest -k"]
+    checks = ["ruff check", "ruff format", "mypy", "lint-imports", "pytest --numprocesses"]
     assert checkout.started()[-5:] == checks
     checkout.flash("run")
     assert checkout.started() == ["kerbside run"]
@@ -255,6 +255,11 @@ def test_the_command_runs_where_the_caller_stands_and_its_exit_code_passes_throu
     assert answer.returncode == 7
     assert answer.stdout.splitlines()[-1] == str(checkout.aside)
     assert (checkout.aside / "log").read_text().splitlines()[-1] == "kerbside|demo|--out|a b|"
+
+
+def test_the_benches_below_bench_are_reached_with_their_options(checkout: Checkout) -> None:
+    assert checkout.flash("bench", "fleet", "--vans", "20").returncode == 0
+    assert (checkout.aside / "log").read_text().splitlines()[-1] == "kerbside|bench|fleet|--vans|20|"
 
 
 @pytest.mark.parametrize(

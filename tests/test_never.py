@@ -7,34 +7,69 @@ emotion, no enrolment from a camera, no learning from matches, no frame export, 
 from __future__ import annotations
 
 import ast
+from types import ModuleType
 from typing import get_args, get_type_hints
 
 import msgspec
 import tomli
 import typer.main
 
-from firmware import wire
+from firmware import messages, wire
 from firmware.cli import app
-from firmware.link.topics import Topics
+from firmware.control.cli import app as control
 from firmware.match.watchlist import Watchlist
+from firmware.messages import ARGUMENTS
+from firmware.policy.table import load_table
+from firmware.topics import RULES, topic
 from models.manifest import Net
 from tests.source import ROOT, SOURCES, imports, named_here, words
 
-FROM_MATCH = {
-    "match": (
-        *("id", "van", "camera", "entry", "category", "similarity", "threshold", "margin", "observations"),
-        *("first_t_ns", "decided_t_ns", "decided_utc", "expires_utc", "clock_trusted"),
+FROM_MATCH = {"hello": ("boot",), "publish": ("ref", "channel", "payload", "tail", "expiry_s")}
+FROM_LINK = {
+    "sent": ("ref", "code"),
+    "heard": ("channel", "tail", "payload", "retained"),
+    "linked": ("connected", "connections", "overflowed", "reason"),
+}
+MESSAGES = {
+    "MatchEvent": (
+        *("id", "van", "boot", "sequence", "camera", "entry", "category", "similarity", "threshold", "margin"),
+        *("observations", "first_t_ns", "decided_t_ns", "decided_utc", "expires_at", "clock_trusted"),
         *("watchlist_digest", "model_digest", "crop_jpeg"),
     ),
-    "status": (
-        *("mode", "wall", "alarms", "frames", "dropped", "faces", "tracks", "embeddings", "events"),
-        *("templates_wiped", "template_life_p99_s", "entries", "cameras"),
+    "Command": ("v", "id", "van", "boot", "ctr", "exp_up", "cmd", "args", "reason", "authority"),
+    "NoArguments": (),
+    "RaiseThreshold": ("threshold",),
+    "Answer": ("v", "id", "van", "boot", "uptime_s", "outcome", "why", "mode", "sealed"),
+    "Receipt": ("v", "van", "ids"),
+    "Counters": (
+        *("frames", "dropped", "faces", "tracks", "embeddings", "alerts", "templates_wiped", "template_life_p99_s"),
+        *("waiting", "in_memory_only", "receipted", "expired_unreceipted", "commands", "refused", "heard_dropped"),
     ),
+    "Versions": ("kerbside", "model", "watchlist", "policy"),
+    "State": (
+        *("v", "online", "van", "boot", "n", "uptime_s", "said_utc", "clock_trusted", "mode", "walled", "alarms"),
+        *("entries", "threshold", "last_sequence", "versions", "counters"),
+    ),
+    "Hint": ("online", "boot"),
+    "Details": ("wall", "alarms", "cameras", "text"),
+    "Health": ("state", "details"),
+    "AuditRecord": (
+        *("id", "van", "boot", "sequence", "command", "command_id", "by", "reason", "authority", "outcome", "why"),
+        *("mode", "uptime_s", "at_utc", "clock_trusted"),
+    ),
+    "CloudEvent": ("specversion", "id", "source", "type", "time", "datacontenttype", "sequence", "data"),
 }
-FROM_LINK = {"stored": ("id",), "not_stored": ("id", "reason")}
-PICTURES = {("match", "crop_jpeg")}
-TOPICS = {"lfr/v1/van-1/evt/match", "lfr/v1/van-1/evt/health", "lfr/v1/van-1/state"}
+PICTURES = {("MatchEvent", "crop_jpeg")}
+SEALED = {("Answer", "sealed")}
+TOPICS = {"state", "evt/match", "evt/audit", "evt/health", "rsp/{id}", "cmd/{class}", "ack/{id}"}
+ORDERS = {
+    *("status", "pause", "resume", "stop", "purge", "lock", "raise-threshold", "update.check", "selftest", "report"),
+    "reboot",
+}
+"""What a van can be told: no export, no lower threshold, no new entry, no shell."""
 COMMANDS = {"run", "replay", "bench", "demo"}
+CONTROL_COMMANDS = {"keygen", "status", "watch", "send", "sign", "receipt"}
+BENCHES = {"fleet", "wire"}
 ROLES = {"detector", "embedder"}
 
 NEVER = {
@@ -47,13 +82,27 @@ NEVER = {
 LIST_MAKERS = {"firmware/match/portraits.py"}
 """The only modules that make a watchlist; none of them may know a camera, a track or what was seen."""
 
-SEEN = ("board.camera", "firmware.match.tracker", "firmware.match.evidence", "firmware.match.pipeline", "firmware.wire")
+SEEN = (
+    "board.camera",
+    "firmware.match.tracker",
+    "firmware.match.evidence",
+    "firmware.match.pipeline",
+    "firmware.messages",
+)
 
 EXPORTS = {"imwrite", "VideoWriter", "videoOutput", "saveImage", "add_stream", "tofile", "savez", "savez_compressed"}
 
 
-def _messages(union: object) -> dict[str, type[msgspec.Struct]]:
+def _tagged(union: object) -> dict[str, type[msgspec.Struct]]:
     return {str(kind.__struct_config__.tag): kind for kind in get_args(union)}
+
+
+def _structs(module: ModuleType) -> dict[str, type[msgspec.Struct]]:
+    return {
+        name: kind
+        for name, kind in vars(module).items()
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind.__module__ == module.__name__
+    }
 
 
 def _van() -> dict[str, ast.Module]:
@@ -63,39 +112,54 @@ def _van() -> dict[str, ast.Module]:
     }
 
 
-def test_match_can_say_this_and_nothing_else() -> None:
-    assert {tag: kind.__struct_fields__ for tag, kind in _messages(wire.FromMatch).items()} == FROM_MATCH
+def test_match_and_link_can_hand_each_other_this_and_nothing_else() -> None:
+    assert {tag: kind.__struct_fields__ for tag, kind in _tagged(wire.FromMatch).items()} == FROM_MATCH
+    assert {tag: kind.__struct_fields__ for tag, kind in _tagged(wire.FromLink).items()} == FROM_LINK
+    assert len(_structs(wire)) == len(FROM_MATCH) + len(FROM_LINK)
 
 
-def test_link_can_say_this_and_nothing_else() -> None:
-    assert {tag: kind.__struct_fields__ for tag, kind in _messages(wire.FromLink).items()} == FROM_LINK
+def test_a_van_and_its_people_can_say_this_and_nothing_else() -> None:
+    assert {name: kind.__struct_fields__ for name, kind in _structs(messages).items()} == MESSAGES
 
 
 def test_every_message_refuses_what_it_does_not_know() -> None:
-    kinds = [kind for kind in vars(wire).values() if isinstance(kind, type) and issubclass(kind, msgspec.Struct)]
-    assert {kind.__name__ for kind in kinds} == {"MatchEvent", "Status", "Stored", "NotStored"}
-    assert all(kind.__struct_config__.forbid_unknown_fields and kind.__struct_config__.frozen for kind in kinds)
+    kinds = {**_structs(wire), **_structs(messages)}
+    lax = [name for name, kind in kinds.items() if not kind.__struct_config__.forbid_unknown_fields]
+    assert lax == ["CloudEvent"], "others may extend that one, but not what is in it"
+    assert all(kind.__struct_config__.frozen for kind in kinds.values())
 
 
 def test_one_field_of_one_message_may_hold_a_picture() -> None:
     fields = [
-        (tag, field, str(kind))
-        for tag, message in {**_messages(wire.FromMatch), **_messages(wire.FromLink)}.items()
+        (name, field, str(kind))
+        for name, message in _structs(messages).items()
         for field, kind in get_type_hints(message).items()
     ]
-    assert {(tag, field) for tag, field, kind in fields if "bytes" in kind} == PICTURES
-    assert not [
-        field for _, field, kind in fields if any(word in kind for word in ("Any", "object", "float]", "ndarray"))
-    ]
+    assert {(name, field) for name, field, kind in fields if "bytes" in kind} == PICTURES | SEALED
+    loose = [field for _, field, kind in fields if any(word in kind for word in ("Any", "object", "float]", "ndarray"))]
+    assert loose == ["args"], "a command's arguments, of which RaiseThreshold is the only kind"
 
 
-def test_a_van_speaks_on_three_topics_of_its_own() -> None:
-    assert set(vars(Topics("van-1")).values()) == TOPICS
+def test_a_van_speaks_and_listens_on_these_topics_of_its_own() -> None:
+    assert {rules.pattern for rules in RULES.values()} == TOPICS
+    assert {topic("van-1", channel, "x").split("/")[2] for channel in RULES} == {"van-1"}
+
+
+def test_a_van_can_be_told_this_and_nothing_else() -> None:
+    assert set(ARGUMENTS) == ORDERS
+    assert set(load_table().commands) == ORDERS
+    assert {field for kind in ARGUMENTS.values() for field in kind.__struct_fields__} == {"threshold"}
 
 
 def test_the_command_line_has_these_commands_and_no_other() -> None:
     group = typer.main.get_command(app)
     assert set(getattr(group, "commands", {})) == COMMANDS
+    assert set(getattr(getattr(group, "commands", {})["bench"], "commands", {})) == BENCHES
+
+
+def test_the_control_room_has_these_commands_and_no_other() -> None:
+    group = typer.main.get_command(control)
+    assert set(getattr(group, "commands", {})) == CONTROL_COMMANDS
 
 
 def test_the_appliance_takes_no_threshold_from_its_operator() -> None:

@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,8 +15,9 @@ from firmware.config import load
 from firmware.demo_files import ENTRY, DemoFiles
 from firmware.match.decision import SHIPPED_THRESHOLD
 from firmware.van import VanFile
-from tests.link.stage import Broker, ControlRoom, wait_until
+from tests.link.stage import Broker, wait_until
 from tests.process import Process, write_config
+from tests.room import ControlRoom
 from tests.source import ROOT
 
 
@@ -54,6 +55,17 @@ def test_a_killed_process_is_started_again_and_the_event_arrives(control_room: C
     assert len(set(control_room.ids)) == len(control_room.ids)
 
 
+def test_a_release_starts_both_processes_anew_at_once(control_room: ControlRoom, appliance: Process) -> None:
+    wait_until(lambda: control_room.states and control_room.states[-1].mode == "seeing", "the first boot")
+    first, boot = appliance.children(), control_room.state().boot
+    assert control_room.order("stop", "operator-1").outcome == "done"
+    wait_until(lambda: control_room.state().mode == "stopped", "the stop")
+    assert control_room.order("resume", "operator-1", "authoriser-1").why == "starts anew"
+    wait_until(lambda: control_room.state().boot != boot and control_room.state().mode == "seeing", "the next boot")
+    assert set(appliance.children().values()).isdisjoint(first.values())
+    assert appliance.said("process ended") == []
+
+
 def run(config: Path, *more: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "firmware", "run", "--config", str(config), *more]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -62,7 +74,25 @@ def run(config: Path, *more: str) -> subprocess.CompletedProcess[str]:
 def test_a_right_file_is_only_checked_when_asked(config: Path) -> None:
     ended = run(config, "--check")
     assert ended.returncode == 0
-    assert re.search(r"van\.toml: van-07, 2 camera\(s\), broker 127\.0\.0\.1$", ended.stdout)
+    assert re.search(r"van\.toml: van-07, 2 camera\(s\), 5 key holders, broker 127\.0\.0\.1$", ended.stdout)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "complaint"),
+    [
+        (lambda keys: (keys / "van.pem").chmod(0o644), "van.pem: mode 644 lets others read a signing key"),
+        (lambda keys: (keys / "van.pem").unlink(), "van.pem: No such file"),
+        (lambda keys: (keys / "policy/keys.json").write_bytes(b"{}"), "keys.json: Object missing required field `v`"),
+    ],
+)
+def test_papers_that_are_not_right_are_named_before_anything_starts(
+    config: Path, spoil: Callable[[Path], None], complaint: str
+) -> None:
+    spoil(config.parent / "keys")
+    ended = run(config)
+    assert ended.returncode == 2
+    assert complaint in ended.stderr
+    assert ended.stdout == ""
 
 
 SECOND_FRONT = '[[match.cameras]]\nname = "front"\nsource = "file://b.mp4"'

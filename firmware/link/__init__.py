@@ -1,1 +1,1 @@
-"""The van's side of the network: takes possible matches from ``match``, holds them durably and publishes them."""
+"""The van's side of the network: carries sealed messages between the match process and the broker, and keeps none."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from pathlib import Path
 
 from firmware import config
@@ -18,11 +17,13 @@ from firmware.log import Log
 
 def main() -> int:
     """Exit code 0 after a signal, 1 after a fault, 2 for a configuration that cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m firmware.link", description="Publish possible matches of one van.")
+    parser = argparse.ArgumentParser(
+        prog="python -m firmware.link", description="Carry one van's messages to and from the broker."
+    )
     parser.add_argument("config", type=Path, metavar="CONFIG.toml")
     path: Path = parser.parse_args().config
     try:
-        return serve(config.load(path, LinkFile), Log("link"), time.time)
+        return serve(config.load(path, LinkFile), Log("link"))
     except config.ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -11,7 +11,6 @@ from types import TracebackType
 
 from iotcore import Broker
 
-# An event of ``wire.MAX_MESSAGE_BYTES`` grows by a third in JSON.
 MAX_PAYLOAD_BYTES = 512 * 1024
 _CONFIG = """
 id = 0

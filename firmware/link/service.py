@@ -1,29 +1,24 @@
-"""The link process: outbox, intake and publisher put together, and ended together.
+"""The link process: door, line and relay put together, and ended together.
 
 Knows the order of start and end and what a dead thread means; refuses to know what any of the parts does.
 """
 
 from __future__ import annotations
 
-import contextlib
+import random
 import signal
 import threading
-from collections.abc import Callable
+import time
 from types import FrameType
 
 import msgspec
 
 from firmware.link.connection import Address
-from firmware.link.intake import Intake, listen
-from firmware.link.outbox import Outbox, OutboxError
-from firmware.link.publisher import Publisher
+from firmware.link.door import Door
+from firmware.link.line import Line
+from firmware.link.relay import Relay
 from firmware.link.settings import LinkFile
-from firmware.link.topics import Counters, Topics
 from firmware.log import Log
-
-DRAIN_S = 3.0
-# More than the drain, the goodbye and one connection attempt together.
-JOIN_S = 8.0
 
 
 class Life(msgspec.Struct, frozen=True):
@@ -33,22 +28,14 @@ class Life(msgspec.Struct, frozen=True):
     failed: threading.Event
     log: Log
 
-    def worker(self, name: str, run: Callable[[], None]) -> threading.Thread:
-        """A started thread of ``run``; when that raises, or returns before the end was asked for, the process ends."""
-
-        def guarded() -> None:
-            run()
-            if not self.over.is_set():
-                raise RuntimeError("returned before it was told to")
-
-        thread = threading.Thread(target=guarded, name=name, daemon=True)
-        thread.start()
-        return thread
-
     def end_on_dead_thread(self, death: threading.ExceptHookArgs) -> None:
-        """The one catch-all, for our threads and for paho's: note the death and end the process."""
+        """For ``threading.excepthook``: note the death and end the process."""
         name = death.thread.name if death.thread is not None else "unknown"
-        self.log.alarm("thread_died", thread=name, error=f"{death.exc_type.__name__}: {death.exc_value}")
+        self.end_on_fault(name, death.exc_value)
+
+    def end_on_fault(self, thread: str, error: BaseException | None) -> None:
+        """A thread cannot go on, so the process does not: systemd starts one that can."""
+        self.log.alarm("thread_died", thread=thread, error=f"{type(error).__name__}: {error}")
         self.failed.set()
         self.over.set()
 
@@ -57,43 +44,32 @@ class Life(msgspec.Struct, frozen=True):
         self.over.set()
 
 
-def serve(file: LinkFile, log: Log, now: Callable[[], float]) -> int:
+def serve(file: LinkFile, log: Log) -> int:
     """Run until a signal or a fault; returns the exit code: 0, or 1 after a fault.
 
     Args:
         file: the configuration.
         log: the process's log.
-        now: seconds since the epoch; on the van a clock that does not go back.
 
     Raises:
         ConfigError: the TLS files cannot be used.
     """
-    tls = None if file.link.tls is None else file.link.tls.context()
+    tls = None if file.link.tls is None else file.link.tls.context("link.tls")
     address = Address(file.link.broker_host, file.link.broker_port, file.link.client_id or file.van, tls)
     life = Life(threading.Event(), threading.Event(), log)
     threading.excepthook = life.end_on_dead_thread
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, life.end_on_signal)
     try:
-        outbox = Outbox(file.link.outbox, file.link.outbox_max_mb, file.link.event_ttl_s, log, now)
-        with contextlib.closing(outbox):
-            _run(file, address, outbox, life)
-    except (OutboxError, OSError) as error:
+        door = Door(file.socket)
+    except OSError as error:
         log.alarm("link_cannot_run", error=str(error))
         return 1
+    relay = Relay(file.van, door, Line(address, file.van, random.SystemRandom().random, log), time.monotonic, log)
+    log.info("link_started", van=file.van, socket=str(file.socket))
+    try:
+        relay.run(life.over)
+    except Exception as error:  # noqa: BLE001  the main thread's top; it ends the process
+        life.end_on_fault("relay", error)
     log.info("link_stopped", failed=life.failed.is_set())
     return 1 if life.failed.is_set() else 0
-
-
-def _run(file: LinkFile, address: Address, outbox: Outbox, life: Life) -> None:
-    counters = Counters()
-    publisher = Publisher(address, Topics(file.van), outbox, counters, life.log)
-    # After the outbox is ours: a second link must not take the socket from the first.
-    intake = Intake(listen(file.socket), outbox, publisher, counters, life.log)
-    threads = [life.worker("intake", intake.run), life.worker("publisher", publisher.run)]
-    life.log.info("link_started", van=file.van, socket=str(file.socket), pending=outbox.count())
-    life.over.wait()
-    intake.stop()
-    threads[0].join(JOIN_S)
-    publisher.stop(DRAIN_S)
-    threads[1].join(JOIN_S)

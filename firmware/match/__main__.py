@@ -1,4 +1,6 @@
-"""``python -m firmware.match CONFIG``: the match process. Exit codes: 0 ended, 1 failed, 2 not configured right."""
+"""``python -m firmware.match CONFIG``: the match process. Exit codes: 0 ended, 1 failed, 2 not configured right,
+3 start it again at once.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +25,12 @@ def main(arguments: list[str]) -> int:
 def _match(path: Path, wall: str) -> int:
     # Imported behind the wall: numpy starts threads, and a process that has some cannot move to a user namespace.
     from board.board import open_board
+    from firmware.envelope import KeyFileError
+    from firmware.match.database import DiskError
     from firmware.match.service import serve
     from firmware.match.settings import MatchFile
     from firmware.match.watchlist import WatchlistError
+    from firmware.policy.table import PolicyError
     from models.manifest import ModelError
 
     try:
@@ -38,7 +43,7 @@ def _match(path: Path, wall: str) -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         return serve(file, open_board(), wall, log, stop)
-    except (ModelError, WatchlistError) as error:
+    except (ModelError, WatchlistError, PolicyError, KeyFileError, DiskError) as error:
         log.alarm("cannot match", reason=str(error))
         return 1
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import Generic, TypeVar
 
 _T = TypeVar("_T")
@@ -20,7 +20,7 @@ class _End(Generic[_T]):
         self.error = error
 
 
-def ahead(items: Iterable[_T], depth: int, name: str) -> Iterator[_T]:
+def ahead(items: Iterable[_T], depth: int, name: str) -> Generator[_T, None, None]:
     """The items in order, computed by a thread that runs at most ``depth`` ahead; nothing is dropped.
 
     An exception of ``items`` is raised here, after the items before it. Closing this iterator ends the thread.

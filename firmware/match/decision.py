@@ -6,7 +6,7 @@ two shots on their own point to the same entry; and the entry was not reported m
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -73,6 +73,21 @@ class Decider:
     def __init__(self, settings: DecisionSettings) -> None:
         self._settings = settings
         self._reported_t_ns: dict[int, int] = {}
+
+    @property
+    def threshold(self) -> float:
+        """The least similarity in force, a cosine."""
+        return self._settings.threshold
+
+    def raise_threshold(self, threshold: float) -> None:
+        """Ask for at least this similarity from now on.
+
+        Raises:
+            ValueError: it is not above the one in force.
+        """
+        if not threshold > self._settings.threshold:
+            raise ValueError(f"threshold {threshold} is not above {self._settings.threshold}")
+        self._settings = replace(self._settings, threshold=threshold)
 
     def worth_another_shot(self, evidence: Evidence) -> bool:
         """Whether more shots could still bring a possible match; the less is known, the more is possible."""

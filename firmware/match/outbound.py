@@ -1,23 +1,26 @@
-"""The only way out of the match process: events and status over the Unix socket to ``link``. Knows no MQTT.
+"""The one socket of the match process: a sender and a receiver thread between the mailbox and ``link``. Knows no MQTT.
 
-An event stays here until ``link`` says that it is stored, and is sent again after every reconnection. When too many
-wait, ``full`` is True and matching pauses: an event is never dropped to make room.
+Link may lie, stall or die: then the connection is given up and made again, and the mailbox sends again what it has to.
 """
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
-from collections import OrderedDict
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from firmware import wire
 from firmware.log import Log
+from firmware.match.mailbox import Mailbox
 
-CAPACITY = 500
 _RETRY_S = 0.5
-_STATUS_S = 1.0
+_TICK_S = 1.0
+_PEER_TIMEOUT_S = 10.0
+"""Link says how it stands every five seconds."""
+_GOODBYE_S = 2.0
 
 
 class Outbound:
@@ -25,139 +28,105 @@ class Outbound:
 
     Args:
         path: of link's socket.
-        status: called once a second for the status to send.
+        boot: this boot's epoch, for the will that link leaves with the broker.
+        mailbox: what is sent, and who is told what came.
         log: for what a person has to know.
+        clock: monotonic seconds.
     """
 
-    def __init__(self, path: Path, status: Callable[[], wire.Status], log: Log) -> None:
+    def __init__(
+        self, path: Path, boot: str, mailbox: Mailbox, log: Log, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._path = path
-        self._status = status
+        self._boot = boot
+        self._mailbox = mailbox
         self._log = log
-        self._waiting: OrderedDict[str, wire.MatchEvent] = OrderedDict()
-        self._unsent: list[str] = []
-        self._changed = threading.Condition()
+        self._clock = clock
         self._stop = threading.Event()
-        self._refusal = ""
-        self._connected = False
         self._thread = threading.Thread(target=self._run, name="outbound", daemon=True)
 
     def start(self) -> None:
         """Begin to connect."""
         self._thread.start()
 
-    def offer(self, event: wire.MatchEvent) -> None:
-        """Take an event over; it is kept until it is stored."""
-        with self._changed:
-            self._waiting[event.id] = event
-            self._unsent.append(event.id)
-            self._changed.notify_all()
-
-    @property
-    def full(self) -> bool:
-        """Too many events wait: stop matching until ``link`` has taken some."""
-        return len(self._waiting) >= CAPACITY
-
     @property
     def alive(self) -> bool:
         """Whether the thread runs; a dead one must end the process."""
         return self._thread.is_alive()
 
-    def alarms(self) -> tuple[str, ...]:
-        """What a person has to know now, in words."""
-        with self._changed:
-            words = []
-            if not self._connected:
-                words.append("link is not there")
-            if self._refusal:
-                words.append(f"events are not stored: {self._refusal}")
-            if self.full:
-                words.append(f"matching paused: {len(self._waiting)} events wait")
-            return tuple(words)
+    def drain(self, timeout_s: float) -> None:
+        """Wait until everything that is stored was receipted, or nobody is there, or ``timeout_s`` have passed."""
+        with self._mailbox.changed:
+            self._mailbox.changed.wait_for(self._mailbox.drained, timeout_s)
 
-    def drain(self, timeout_s: float) -> int:
-        """Wait until every event is stored; returns how many are not."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self._waiting, timeout_s)
-            return len(self._waiting)
-
-    def close(self, final: wire.Status) -> None:
-        """Send the last status and end."""
-        self._status = lambda: final
+    def close(self) -> None:
+        """Send what is ready, the last state among it, and end."""
         self._stop.set()
-        with self._changed:
-            self._changed.notify_all()
-        self._thread.join(5.0)
+        self._mailbox.nudge()
+        self._thread.join(_PEER_TIMEOUT_S)
 
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
                 with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
+                    peer.settimeout(_PEER_TIMEOUT_S)
                     peer.connect(str(self._path))
                     self._serve(peer)
             except (OSError, wire.WireError) as error:
-                self._lost(error)
+                self._lost(str(error))
             self._stop.wait(_RETRY_S)
 
+    def _lost(self, reason: str) -> None:
+        if self._mailbox.link_went() and not self._stop.is_set():
+            self._log.alarm("link lost", reason=reason)
+
     def _serve(self, peer: socket.socket) -> None:
-        with self._changed:
-            self._connected = True
-            self._unsent = list(self._waiting)
-        self._log.info("link connected", waiting=len(self._unsent))
+        wire.send(peer, wire.Hello(self._boot))
+        self._log.info("link connected")
         receiver = threading.Thread(target=self._receive, args=(peer,), name="outbound receiver", daemon=True)
         receiver.start()
         try:
             while receiver.is_alive() and not self._stop.is_set():
-                self._send_waiting(peer)
-                wire.send(peer, self._status())
-            wire.send(peer, self._status())
+                self._send(peer)
+                self._wait()
+                if self._mailbox.stuck(self._clock()):
+                    raise TimeoutError("the broker or link does not answer")
+            self._say_goodbye(peer)
         finally:
-            peer.shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(OSError):  # link was faster
+                peer.shutdown(socket.SHUT_RDWR)
             receiver.join()
-            with self._changed:
-                self._connected = False
+        self._lost("it closed the connection")
 
-    def _send_waiting(self, peer: socket.socket) -> None:
-        """Send what is new for about a second."""
-        with self._changed:
-            if not self._unsent:
-                self._changed.wait_for(lambda: self._unsent or self._stop.is_set(), _STATUS_S)
-            events = [self._waiting[id_] for id_ in self._unsent if id_ in self._waiting]
-            self._unsent.clear()
-        for event in events:
-            wire.send(peer, event)
+    def _send(self, peer: socket.socket) -> None:
+        messages = self._mailbox.outgoing(self._clock())
+        if messages:
+            peer.sendall(b"".join(map(wire.framed, messages)))
+
+    def _wait(self) -> None:
+        with self._mailbox.changed:
+            now_s = self._clock()
+            wait_s = min(_TICK_S, self._mailbox.next_due_s(now_s) - now_s)
+            if wait_s > 0 and not self._stop.is_set():
+                self._mailbox.changed.wait(wait_s)
+
+    def _say_goodbye(self, peer: socket.socket) -> None:
+        """What is ready, the last state among it; and until the broker has answered, or a moment has passed."""
+        give_up_at_s = self._clock() + _GOODBYE_S
+        while self._mailbox.connected and self._clock() < give_up_at_s:
+            self._send(peer)
+            if self._mailbox.said_all():
+                return
+            with self._mailbox.changed:
+                self._mailbox.changed.wait(_TICK_S / 10)
 
     def _receive(self, peer: socket.socket) -> None:
         try:
-            while (answer := wire.receive_from_link(peer)) is not None:
-                self._answered(answer)
+            while (message := wire.receive_from_link(peer)) is not None:
+                self._mailbox.hear(message, self._clock())
+        except TimeoutError:
+            self._log.alarm("link says nothing", for_s=_PEER_TIMEOUT_S)
         except (OSError, wire.WireError) as error:
-            self._log.alarm("link's answer was lost", reason=str(error))
-
-    def _answered(self, answer: wire.FromLink) -> None:
-        with self._changed:
-            if isinstance(answer, wire.Stored):
-                self._waiting.pop(answer.id, None)
-                self._refusal = ""
-            elif answer.id in self._waiting:
-                if answer.reason != self._refusal:
-                    self._log.alarm("event not stored", id=answer.id, reason=answer.reason)
-                self._refusal = answer.reason
-                self._retry_later(answer.id)
-            self._changed.notify_all()
-
-    def _retry_later(self, id_: str) -> None:
-        def again() -> None:
-            with self._changed:
-                if id_ in self._waiting and id_ not in self._unsent:
-                    self._unsent.append(id_)
-                    self._changed.notify_all()
-
-        timer = threading.Timer(_RETRY_S, again)
-        timer.daemon = True
-        timer.start()
-
-    def _lost(self, error: Exception) -> None:
-        with self._changed:
-            news, self._connected = self._connected, False
-        if news:
-            self._log.alarm("link lost", reason=str(error))
+            self._log.alarm("link's word was lost", reason=str(error))
+        finally:
+            self._mailbox.nudge()

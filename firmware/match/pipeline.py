@@ -69,6 +69,19 @@ class Pipeline:
         self._decider = Decider(self._settings.decision)
         self._selector = Selector(self._settings.selection, self._decider.worth_another_shot)
 
+    @property
+    def threshold(self) -> float:
+        """The least similarity in force, a cosine."""
+        return self._decider.threshold
+
+    def raise_threshold(self, threshold: float) -> None:
+        """Ask for at least this similarity from now on.
+
+        Raises:
+            ValueError: it is not above the one in force.
+        """
+        self._decider.raise_threshold(threshold)
+
     def step(self, frame: Frame, faces: Faces) -> list[PossibleMatch]:
         """Take in one frame's faces; frames of one camera must come in order."""
         tracks = self._tracker(frame.camera).update(faces, frame.t_ns)

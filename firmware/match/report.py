@@ -1,43 +1,28 @@
-"""Put a possible match into words for the wire. Knows event and status fields; refuses to know how they travel."""
+"""Put a possible match into words for the wire. Knows the event's fields; refuses to know how they travel."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from board.camera import Frame
 from firmware.match.crop import matched_face_jpeg
 from firmware.match.decision import PossibleMatch
-from firmware.wire import MatchEvent
-
-ACT_WITHIN_S = 60
-"""An officer must not act on an older alert: the person has gone on."""
+from firmware.match.voice import Origin
+from firmware.messages import ACT_WITHIN_S, MatchEvent
 
 
-@dataclass(frozen=True)
-class Reporter:
-    """Makes events of one run.
+def event_of(match: PossibleMatch, frame: Frame, origin: Origin) -> Callable[[str, int], MatchEvent]:
+    """The event of a decision on ``frame``, but for its id and its number."""
+    decided = origin.now()
+    crop = matched_face_jpeg(frame.picture.rgb(), match.track.box, match.beside)
 
-    Attributes:
-        van: this van's id.
-        watchlist_digest, model_digest: SHA-256 of what was used.
-        now: wall clock; nothing on this machine vouches for it yet, so events say ``clock_trusted: false``.
-        new_id: makes event ids that never repeat.
-    """
-
-    van: str
-    watchlist_digest: str
-    model_digest: str
-    now: Callable[[], datetime]
-    new_id: Callable[[], str]
-
-    def event(self, match: PossibleMatch, frame: Frame) -> MatchEvent:
-        """The event of a decision on ``frame``."""
-        decided = self.now()
+    def numbered(id_: str, sequence: int) -> MatchEvent:
         return MatchEvent(
-            id=self.new_id(),
-            van=self.van,
+            id=id_,
+            van=origin.van,
+            boot=origin.boot,
+            sequence=sequence,
             camera=frame.camera,
             entry=match.candidate.entry.ref,
             category=match.candidate.entry.category,
@@ -48,9 +33,11 @@ class Reporter:
             first_t_ns=match.track.first_t_ns,
             decided_t_ns=match.t_ns,
             decided_utc=decided.isoformat(timespec="milliseconds"),
-            expires_utc=(decided + timedelta(seconds=ACT_WITHIN_S)).isoformat(timespec="milliseconds"),
+            expires_at=(decided + timedelta(seconds=ACT_WITHIN_S)).isoformat(timespec="milliseconds"),
             clock_trusted=False,
-            watchlist_digest=self.watchlist_digest,
-            model_digest=self.model_digest,
-            crop_jpeg=matched_face_jpeg(frame.picture.rgb(), match.track.box, match.beside),
+            watchlist_digest=origin.versions.watchlist,
+            model_digest=origin.versions.model,
+            crop_jpeg=crop,
         )
+
+    return numbered

@@ -1,64 +1,70 @@
-"""The match process: cameras in, events out through one socket. Knows how the rooms are put together and when to stop.
+"""The match process: cameras in, sealed messages out through one socket. Knows how the rooms are put together and when
+to stop; refuses to know what any of them does.
 
-Order matters: the wall stands before this is imported, and detector and embedder reproduce the golden vectors first.
-A dead thread ends the process; its supervisor starts it again.
+Order matters: the wall stands before this is imported. A van that was stopped, purged or locked answers and looks at
+nothing, also after a restart. A dead thread ends the process; its supervisor starts it again.
 """
 
 from __future__ import annotations
 
-import functools
+import contextlib
+import secrets
 import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timezone
+from importlib.metadata import version
 
 from board.board import Board
-from board.camera import Frame
+from firmware.envelope import load_signer
 from firmware.log import Log
-from firmware.match import capture
-from firmware.match.ahead import ahead
-from firmware.match.capture import Slots
-from firmware.match.finder import Finder
-from firmware.match.networks import Networks, open_networks
+from firmware.match.commands import Commands, Machinery
+from firmware.match.database import DiskError
+from firmware.match.gate import Gate
+from firmware.match.looking import Look, prepare
+from firmware.match.mailbox import Desk, Mailbox
+from firmware.match.orders import StandingOrders
 from firmware.match.outbound import Outbound
-from firmware.match.pipeline import Pipeline
-from firmware.match.portraits import enrol
-from firmware.match.report import Reporter
+from firmware.match.outbox import Outbox
+from firmware.match.report import event_of
+from firmware.match.seal import Sealer
 from firmware.match.settings import MatchFile
-from firmware.match.shedding import EVERY
-from firmware.match.throttle import Machine, Throttle
+from firmware.match.status import Status
+from firmware.match.voice import Origin, Voice
 from firmware.match.wall import WALLED
-from firmware.match.watchlist import Watchlist
-from firmware.wire import Status
-from models.faces import Faces
+from firmware.messages import Versions
+from firmware.policy.trust import load_policy
 
-_TICK_S = 0.2
-"""How often time passes for the tracks of silent cameras; bounds how late a template is overwritten."""
-_DRAIN_S = 10.0
-_FAULTY = ("lost", "seeing a copy")
-"""How the states of a camera begin that a person has to know of."""
-_JOIN_S = 0.5
-_DEPTH = 1
-"""Frames between detection and decision: one in hand, so that both have a core; more would only be older."""
+START_ANEW = 3
+"""Exit code: start this process again, at once."""
+_DRAIN_S = 5.0
+_POLL_S = 0.2
 
 
 @dataclass(frozen=True)
-class Parts:
-    """What a run is made of."""
+class Office:
+    """What this process speaks and listens with, whether or not it looks.
 
-    networks: Networks
-    watchlist: Watchlist
-    pipeline: Pipeline
-    slots: Slots
-    throttle: Throttle
-    board_alarms: tuple[str, ...] = ()
+    Attributes:
+        status: how it is doing.
+        outbox: holds what must not be lost.
+        voice: says things.
+        commands: carries out.
+        mailbox, outbound: the way in and out.
+    """
+
+    status: Status
+    outbox: Outbox
+    voice: Voice
+    commands: Commands
+    mailbox: Mailbox
+    outbound: Outbound
 
 
 def serve(file: MatchFile, board: Board, wall: str, log: Log, stop: threading.Event) -> int:
-    """Look until every camera has ended or ``stop`` is set; returns the exit code.
+    """Look until every camera has ended or ``stop`` is set, and carry out commands; returns the exit code.
 
     Args:
         file: the configuration.
@@ -70,143 +76,115 @@ def serve(file: MatchFile, board: Board, wall: str, log: Log, stop: threading.Ev
     Raises:
         ModelError: a network is not here or not right.
         WatchlistError: no portrait is fit.
+        PolicyError, KeyFileError, DiskError: the van cannot speak, so it does not look.
     """
     sys.setswitchinterval(0.0005)
     (log.info if wall == WALLED else log.alarm)("wall", wall=wall)
-    parts = _prepare(file, board, log)
-    status = functools.partial(_status, parts, wall)
-    outbound = Outbound(file.socket, lambda: status(_mode(parts, outbound), outbound.alarms()), log)
-    outbound.start()
-    sources = tuple(
-        capture.Source(camera.name, functools.partial(board.open_camera, camera.spec)) for camera in file.match.cameras
-    )
-    threads = capture.start(sources, parts.slots, log, stop)
-    runner = parts.networks.vision.runner
-    log.info("armed", entries=len(parts.watchlist), cameras=len(sources), runner=runner, board=board.name)
-    try:
-        _look(parts, outbound, _reporter(file, parts), stop, log)
-    finally:
-        stop.set()
-        parts.pipeline.end(time.monotonic_ns())
-        parts.watchlist.wipe()
-        unstored = outbound.drain(_DRAIN_S)
-        final = status("ended", outbound.alarms())
-        outbound.close(final)
-        _say_end(final, unstored, log)
-    for thread in threads:
-        thread.join(_JOIN_S)
-    return 1 if unstored else 0
+    office = _open(file, board, wall, log)
+    with contextlib.closing(office.outbox):
+        try:
+            if not office.status.orders.wiped:
+                _look(file, board, office, stop, log)
+            _attend(office, stop)
+        finally:
+            _leave(office, log)
+        if office.outbox.in_memory_only:
+            log.alarm("messages lost with this process", messages=office.outbox.in_memory_only)
+            return 1
+    return START_ANEW if office.commands.start_anew else 0
 
 
-def _prepare(file: MatchFile, board: Board, log: Log) -> Parts:
-    networks = open_networks(board, file.match.prefilter, file.match.sizes_px)
-    for alarm in networks.alarms:
-        log.alarm("networks", reason=alarm)
-    vision = networks.vision
-    enrolment = enrol(file.match.portraits, vision)
-    for refusal in enrolment.refusals:
-        log.alarm("portrait refused", file=refusal.file, reason=refusal.reason)
-    pipeline = Pipeline(vision, enrolment.watchlist, file.match.pipeline())
-    slots = Slots(tuple(camera.name for camera in file.match.cameras))
-    throttle = Throttle(Machine(board.heat, board.power_mode, fallback=bool(networks.fault)))
-    return Parts(networks, enrolment.watchlist, pipeline, slots, throttle, board.alarms)
-
-
-def _reporter(file: MatchFile, parts: Parts) -> Reporter:
-    return Reporter(
+def _open(file: MatchFile, board: Board, wall: str, log: Log) -> Office:
+    settings, boot, started_s = file.match, secrets.token_hex(16), time.monotonic()
+    policy = load_policy(settings.policy)
+    sealer = Sealer(load_signer(settings.signing_key), policy.recipients)
+    is_new = not (settings.state / "outbox.db").exists()
+    outbox = Outbox(settings.state / "outbox.db", settings.quota, boot, log, time.monotonic)
+    orders = StandingOrders(settings.state / "orders.json", log, first_start=is_new, make_room=outbox.make_room)
+    origin = Origin(
         van=file.van,
-        watchlist_digest=parts.watchlist.digest,
-        model_digest=parts.networks.vision.digest,
+        boot=boot,
+        versions=Versions(kerbside=version("kerbside"), model="", watchlist="", policy=policy.digest),
+        uptime_s=lambda: time.monotonic() - started_s,
         now=lambda: datetime.now(timezone.utc),
         new_id=lambda: uuid.uuid4().hex,
     )
 
-
-def _look(parts: Parts, outbound: Outbound, reporter: Reporter, stop: threading.Event, log: Log) -> None:
-    for seen in ahead(_detected(parts, outbound, stop, log), _DEPTH, "detect"):
-        if not outbound.alive:
-            raise RuntimeError("the outbound thread is dead")
-        if seen is None:
-            parts.pipeline.expire(time.monotonic_ns())
-            continue
-        frame, faces = seen
-        parts.pipeline.expire(frame.t_ns)  # a lost camera's tracks end by the frames of the others
-        for match in parts.pipeline.step(frame, faces):
-            event = reporter.event(match, frame)
-            outbound.offer(event)
-            log.info("possible match", id=event.id, camera=event.camera, similarity=event.similarity)
+    voice = Voice(origin, sealer, outbox)
+    commands = Commands(orders, Machinery(origin.uptime_s, lambda: _end_deployment(outbox, log), board.request_reboot))
+    status = Status(time.monotonic, wall, orders, outbox, commands)
+    gate = Gate(file.van, boot, policy, log, origin.uptime_s)
+    mailbox = Mailbox(Desk(voice, outbox, gate, status.snapshot, lambda: orders.mode), log)
+    office = Office(status, outbox, voice, commands, mailbox, Outbound(file.socket, boot, mailbox, log))
+    office.outbound.start()
+    return office
 
 
-def _detected(
-    parts: Parts, outbound: Outbound, stop: threading.Event, log: Log
-) -> Iterator[tuple[Frame, Faces] | None]:
-    """Newest frames with their faces; None when time passed without one, or when nothing may be looked at."""
-    finder = Finder(parts.networks.vision, parts.networks.gate)
-    level = EVERY.name
-    while not stop.is_set():
-        try:
-            frame = parts.slots.take(_TICK_S)
-        except EOFError:
-            return
-        if frame is not None and (outbound.full or not parts.throttle.passes(frame)):
-            parts.slots.drop(frame)
-            frame = None
-        if parts.throttle.level.name != level:
-            level = parts.throttle.level.name
-            log.info("load shedding", level=parts.throttle.level.words)
-        yield None if frame is None else (frame, _faces(finder, frame, parts, log))
+def _end_deployment(outbox: Outbox, log: Log) -> None:
+    """From now on what nobody receipts has its time limit."""
+    try:
+        outbox.end_deployment()
+    except DiskError as error:
+        log.alarm("the deployment's end is not written down", reason=str(error))
 
 
-def _faces(finder: Finder, frame: Frame, parts: Parts, log: Log) -> Faces:
-    """A camera whose pictures no engine was built for is looked at through a copy, and that is said."""
-    faces = finder.look(frame, parts.throttle.level.canvas)
-    parts.throttle.looked(frame)
-    reason = finder.copied.get(frame.camera)
-    if reason is not None and parts.slots.say(frame.camera, f"seeing a copy: {reason}"):
-        log.alarm("frames are copied", camera=frame.camera, reason=reason)
-    return faces
+def _look(file: MatchFile, board: Board, office: Office, stop: threading.Event, log: Log) -> None:
+    """Until there is nothing left to see, or this van must not look."""
+    orders = office.status.orders
+    look = Look(prepare(file.match, orders.threshold, board, log), office.status.may_look, log)
+    office.voice.given(look.model_digest, look.watchlist_digest)
+    office.status.look = office.commands.looking = look
+    try:
+        look.open_cameras(file.match, board)
+        with contextlib.closing(look.matches()) as matches:
+            for found in matches:
+                _carry_out(office)
+                if stop.is_set() or orders.wiped or office.commands.start_anew:
+                    return
+                if found is not None:
+                    event = office.voice.possible_match(event_of(*found, office.voice.origin))
+                    office.mailbox.nudge()
+                    log.info("possible match", id=event.id, camera=event.camera, similarity=event.similarity)
+        stop.set()  # every camera has ended
+    finally:
+        office.commands.looking = None
+        look.close()
 
 
-def _mode(parts: Parts, outbound: Outbound) -> str:
-    return "paused" if outbound.full or not parts.throttle.level.most_fps else "seeing"
+def _attend(office: Office, stop: threading.Event) -> None:
+    """Look at nothing; answer until the van is released and starts anew."""
+    while not stop.is_set() and not office.commands.start_anew:
+        _carry_out(office)
+        with office.mailbox.changed:
+            office.mailbox.changed.wait(_POLL_S)
 
 
-def _status(parts: Parts, wall: str, mode: str, alarms: tuple[str, ...]) -> Status:
-    counters, store = replace(parts.pipeline.counters), parts.pipeline.store
-    return Status(
-        mode=mode,
-        wall=wall,
-        alarms=(*_alarms(parts, wall), *alarms),
+def _carry_out(office: Office) -> None:
+    if not office.outbound.alive:
+        raise RuntimeError("the outbound thread is dead")
+    office.status.beat()
+    office.status.orders.tend()
+    while (order := office.mailbox.take_order()) is not None:
+        office.mailbox.settle(order, office.commands.carry_out(order))
+
+
+def _leave(office: Office, log: Log) -> None:
+    """What was ordered until now is done; what comes now finds nobody and is not answered."""
+    _carry_out(office)
+    office.status.ended = True
+    _end_deployment(office.outbox, log)
+    office.outbound.drain(_DRAIN_S)
+    office.outbound.close()
+    counters = office.mailbox.snapshot().counters
+    log.info(
+        "ended",
         frames=counters.frames,
-        dropped=sum(parts.slots.dropped.values()),
+        dropped=counters.dropped,
         faces=counters.faces,
         tracks=counters.tracks,
         embeddings=counters.embeddings,
-        events=counters.events,
-        templates_wiped=store.wiped,
-        template_life_p99_s=round(store.life_p99_s(), 3),
-        entries=len(parts.watchlist),
-        cameras=dict(parts.slots.states),
-    )
-
-
-def _alarms(parts: Parts, wall: str) -> tuple[str, ...]:
-    faulty = (f"camera {name} {state}" for name, state in dict(parts.slots.states).items() if state.startswith(_FAULTY))
-    shed = () if parts.throttle.level.name == EVERY.name else (parts.throttle.level.words,)
-    return (*(() if wall == WALLED else (wall,)), *parts.board_alarms, *parts.networks.alarms, *shed, *faulty)
-
-
-def _say_end(final: Status, unstored: int, log: Log) -> None:
-    if unstored:
-        log.alarm("events lost with this process", events=unstored)
-    log.info(
-        "ended",
-        frames=final.frames,
-        dropped=final.dropped,
-        faces=final.faces,
-        tracks=final.tracks,
-        embeddings=final.embeddings,
-        events=final.events,
-        templates_wiped=final.templates_wiped,
-        template_life_p99_s=final.template_life_p99_s,
+        events=counters.alerts,
+        templates_wiped=counters.templates_wiped,
+        template_life_p99_s=counters.template_life_p99_s,
+        waiting=counters.waiting,
     )

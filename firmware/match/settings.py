@@ -9,12 +9,13 @@ import msgspec
 
 from board.camera import CameraSpec
 from firmware.match.decision import SHIPPED_THRESHOLD, DecisionSettings
+from firmware.match.outbox import Quota
 from firmware.match.pipeline import PipelineSettings
 
 USUAL_PX = (1280, 720)
 """What a camera sends that is asked for no size (jetson-utils: videoOptions)."""
-_Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
-_Source = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]+://.+$")]
+_Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
+_Source = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]+://.+\Z")]
 _Side = Annotated[int, msgspec.Meta(ge=160, le=3840)]
 _Fps = Annotated[float, msgspec.Meta(ge=1, le=120)]
 _Threshold = Annotated[float, msgspec.Meta(ge=SHIPPED_THRESHOLD, le=1.0)]
@@ -38,13 +39,21 @@ class CameraSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class MatchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The ``[match]`` table. ``threshold`` is a cosine and may not be lower than the shipped one.
 
+    ``signing_key`` is the van's own (Ed25519, PKCS#8 PEM), ``policy`` the folder of who may command it and read its
+    events, ``state`` that of what outlives a restart: the outbox and the standing orders. ``outbox_*_mb`` are units of
+    1,000,000 bytes.
     ``prefilter`` names a network of jetson-inference that spares the detector empty frames; off when absent.
     """
 
     portraits: Path
+    signing_key: Path
+    policy: Path
+    state: Path
     cameras: Annotated[tuple[CameraSettings, ...], msgspec.Meta(min_length=1, max_length=8)]
     threshold: _Threshold = SHIPPED_THRESHOLD
     prefilter: Literal["facedetect", "peoplenet"] | None = None
+    outbox_max_mb: Annotated[float, msgspec.Meta(gt=0, le=100_000)] = 256
+    outbox_reserve_mb: Annotated[float, msgspec.Meta(ge=0, le=1_000)] = 16
 
     def __post_init__(self) -> None:
         """Refuse two cameras of one name.
@@ -61,6 +70,11 @@ class MatchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def sizes_px(self) -> tuple[tuple[int, int], ...]:
         """(width, height) of the pictures that the cameras will send."""
         return tuple(dict.fromkeys(camera.size_px or USUAL_PX for camera in self.cameras))
+
+    @property
+    def quota(self) -> Quota:
+        """Of the outbox."""
+        return Quota(self.outbox_max_mb, self.outbox_reserve_mb)
 
     def pipeline(self) -> PipelineSettings:
         """The shipped settings with this threshold."""

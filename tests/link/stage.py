@@ -1,4 +1,4 @@
-"""The stage of the link stories: a real broker and link process, match's end of the wall, a control room."""
+"""The stage of the link stories: a real broker and link process, and match's end of the wall."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from firmware import wire
 from firmware.link.broker import EmbeddedBroker
-from firmware.link.subscriber import Watcher
-from firmware.wire import FromLink, FromMatch, MatchEvent, Status
+from firmware.wire import FromLink, FromMatch, Hello, Linked, Publish, Sent
 
 VAN = "van-07"
+BOOT = "0123456789abcdef" * 2
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 30.0
+_M = TypeVar("_M", bound=FromLink)
 
 
 def wait_until(condition: Callable[[], object], what: str) -> None:
@@ -34,46 +35,6 @@ def wait_until(condition: Callable[[], object], what: str) -> None:
     while not condition():
         assert time.monotonic() < give_up_at, f"waited in vain for: {what}"
         time.sleep(0.02)
-
-
-def an_event(event_id: str, crop_bytes: int = 2_000) -> MatchEvent:
-    return MatchEvent(
-        id=event_id,
-        van=VAN,
-        camera="front",
-        entry="entry-31",
-        category="court-order",
-        similarity=0.71,
-        threshold=0.55,
-        margin=0.2,
-        observations=3,
-        first_t_ns=1_000,
-        decided_t_ns=2_000,
-        decided_utc="2026-03-01T12:00:00Z",
-        expires_utc="2026-03-02T12:00:00Z",
-        clock_trusted=True,
-        watchlist_digest="sha256:aa",
-        model_digest="sha256:bb",
-        crop_jpeg=b"\xff\xd8" + bytes(crop_bytes),
-    )
-
-
-def a_status(mode: str = "watching") -> Status:
-    return Status(
-        mode=mode,
-        wall="no network",
-        alarms=(),
-        frames=100,
-        dropped=1,
-        faces=20,
-        tracks=5,
-        embeddings=9,
-        events=1,
-        templates_wiped=4,
-        template_life_p99_s=0.4,
-        entries=12,
-        cameras={"front": "ok"},
-    )
 
 
 class Broker:
@@ -107,7 +68,6 @@ class Link:
 
     def __init__(self, folder: Path, broker_port: int) -> None:
         self.socket = folder / "wall" / "link.sock"
-        self.outbox = folder / "outbox.db"
         self.config = folder / "van.toml"
         self.lines: list[dict[str, Any]] = []
         self._port = broker_port
@@ -117,7 +77,7 @@ class Link:
     def configure(self, *more: str) -> None:
         """Write the configuration; ``more`` lines go into its ``[link]`` table."""
         top = [f'van = "{VAN}"', f'socket = "{self.socket}"']
-        table = ["[link]", f'outbox = "{self.outbox}"', f"broker_port = {self._port}", *more]
+        table = ["[link]", f"broker_port = {self._port}", *more]
         self.config.write_text("\n".join([*top, *table, "[match]", 'of = "the other room"']), "utf-8")
 
     def launch(self) -> subprocess.Popen[str]:
@@ -157,13 +117,6 @@ class Link:
         _, hard = resource.prlimit(self._process.pid, resource.RLIMIT_NOFILE)
         resource.prlimit(self._process.pid, resource.RLIMIT_NOFILE, (3, hard))
 
-    def fill_disk(self) -> None:
-        """From now on the kernel refuses every write of the process to a file."""
-        self._limit_files(0)
-
-    def free_disk(self) -> None:
-        self._limit_files(resource.RLIM_INFINITY)
-
     def said(self, event: str) -> list[dict[str, Any]]:
         return [line for line in list(self.lines) if line["event"] == event]
 
@@ -171,16 +124,9 @@ class Link:
         wait_until(lambda: self.said(event), f"log line '{event}' in {self.lines}")
         return self.said(event)[-1]
 
-    def wait_for_delivered(self, count: int) -> None:
-        wait_until(lambda: len(self.said("event_delivered")) >= count, f"{count} delivered in {self.lines}")
-
     def close(self) -> None:
         if self._process is not None:
             self.kill()
-
-    def _limit_files(self, size: int) -> None:
-        assert self._process is not None
-        resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
     def _end(self, number: int) -> int:
         assert self._process is not None
@@ -194,54 +140,82 @@ class Link:
 
 
 class Match:
-    """The match process's end of the wall."""
+    """The match process's end of the wall: what it is told is in ``told``."""
 
     def __init__(self, path: Path) -> None:
+        self.told: list[FromLink] = []
         self.peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.peer.settimeout(PATIENCE_S)
         self.peer.connect(str(path))
+        self._reader = threading.Thread(target=self._read)
+        self._refs = 0
 
     def send(self, message: FromMatch) -> None:
         wire.send(self.peer, message)
 
-    def hand_over(self, event: MatchEvent) -> FromLink | None:
-        self.send(event)
-        return wire.receive_from_link(self.peer)
+    def greet(self, boot: str = BOOT) -> None:
+        """Say who it is, and read from now on."""
+        self.send(Hello(boot))
+        self.listen()
+
+    def listen(self) -> None:
+        """Read from now on."""
+        self._reader.start()
+
+    def come_up(self, boot: str = BOOT) -> None:
+        """Greet, and wait until there is a line to the broker."""
+        self.greet(boot)
+        self.wait_until_linked()
+
+    def wait_until_linked(self, connections: int = 1) -> None:
+        wait_until(
+            lambda: any(one.connected and one.connections >= connections for one in self.all(Linked)),
+            f"connection {connections}, not {self.told}",
+        )
+
+    def publish(self, channel: wire.OutChannel, payload: bytes, tail: str = "", expiry_s: int | None = None) -> int:
+        """Send one; returns its ref."""
+        self._refs += 1
+        self.send(Publish(ref=self._refs, channel=channel, payload=payload, tail=tail, expiry_s=expiry_s))
+        return self._refs
+
+    def deliver(self, channel: wire.OutChannel, payload: bytes, tail: str = "", expiry_s: int | None = None) -> int:
+        """Send one and wait; returns the code of its answer."""
+        ref = self.publish(channel, payload, tail, expiry_s)
+        wait_until(lambda: any(one.ref == ref for one in self.all(Sent)), f"an answer to {ref}")
+        return next(one.code for one in self.all(Sent) if one.ref == ref)
+
+    def all(self, kind: type[_M]) -> list[_M]:
+        return [one for one in list(self.told) if isinstance(one, kind)]
+
+    def wait_for(self, kind: type[_M], count: int = 1) -> _M:
+        wait_until(lambda: len(self.all(kind)) >= count, f"{count} of {kind} in {self.told}")
+        return self.all(kind)[-1]
 
     def is_dropped(self) -> bool:
+        """Without a reader: whether link closed the connection."""
         try:
-            return self.peer.recv(1) == b""
+            while self.peer.recv(65_536):
+                pass
         except ConnectionResetError:
             return True
+        return True
+
+    def ended(self) -> bool:
+        """With a reader: whether link closed the connection."""
+        return not self._reader.is_alive()
 
     def die(self) -> None:
+        with contextlib.suppress(OSError):
+            self.peer.shutdown(socket.SHUT_RDWR)
+        if self._reader.ident is not None:
+            self._reader.join()
         self.peer.close()
 
-
-class ControlRoom:
-    """Who receives the events of the van: the project's own subscriber in a thread."""
-
-    def __init__(self, port: int) -> None:
-        self.events: list[MatchEvent] = []
-        self._stop = threading.Event()
-        self.watcher = Watcher("127.0.0.1", port, VAN)
-        self._thread = threading.Thread(target=self.watcher.run, args=(self.events.append, self._stop))
-        self._thread.start()
-        self.wait_for_subscription()
-
-    @property
-    def ids(self) -> list[str]:
-        return [event.id for event in self.events]
-
-    def wait_for_subscription(self) -> None:
-        wait_until(self.watcher.subscribed.is_set, "subscription")
-
-    def wait_for(self, *ids: str) -> None:
-        wait_until(lambda: set(ids) <= set(self.ids), f"events {ids}, not {self.ids}")
-
-    def leave(self) -> None:
-        self._stop.set()
-        self._thread.join()
+    def _read(self) -> None:
+        with contextlib.suppress(OSError, wire.WireError):
+            while (message := wire.receive_from_link(self.peer)) is not None:
+                self.told.append(message)
 
 
 class Listener:
@@ -258,8 +232,8 @@ class Listener:
         self._client.subscribe(topic, qos=1)
         assert self._subscribed.wait(PATIENCE_S)
 
-    def say(self, topic: str, payload: bytes) -> None:
-        self._client.publish(topic, payload, qos=1).wait_for_publish(PATIENCE_S)
+    def say(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(PATIENCE_S)
 
     def last(self) -> dict[str, Any]:
         wait_until(lambda: self.heard, "a message")

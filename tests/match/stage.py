@@ -80,6 +80,7 @@ def colour_vision(space: str = SPACE) -> Vision:
         digest="digest",
         detector_for=lambda height_px, width_px, canvas: blind,
         canvases_px={"full": (CANVAS_PX, CANVAS_PX), "small": (CANVAS_PX, CANVAS_PX)},
+        self_test=lambda: None,
     )
 
 

@@ -224,7 +224,7 @@ def test_an_error_ahead_is_raised_after_what_came_before_it() -> None:
 def test_a_consumer_that_leaves_ends_the_thread() -> None:
     numbers = ahead(iter(int, 1), 2, "endless")
     assert next(numbers) == 0
-    numbers.close()  # type: ignore[attr-defined]
+    numbers.close()
     assert "endless" not in {thread.name for thread in threading.enumerate()}
 
 

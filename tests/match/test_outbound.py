@@ -1,142 +1,143 @@
-"""An event that was decided waits until link has stored it, whatever happens to link meanwhile."""
+"""The way out through a real link and a real broker: what was decided arrives, whatever happens on the way."""
 
 from __future__ import annotations
 
-import threading
+import contextlib
+import time
 from collections.abc import Callable, Iterator
-from io import StringIO
 from pathlib import Path
 
 import pytest
 
-from board.camera import Frame
-from board.picture import ArrayPicture
-from firmware.log import Log
-from firmware.match.capture import Slots
-from firmware.match.networks import Networks
-from firmware.match.outbound import CAPACITY, Outbound
-from firmware.match.pipeline import Pipeline
-from firmware.match.service import Parts, _detected
-from firmware.wire import Status
-from models.vision import Vision
-from tests.film import empty_street
-from tests.link.stage import VAN, Broker, ControlRoom, Link, Listener, a_status, an_event, wait_until
-from tests.match.stage import calm_throttle, pipeline, watchlist
+from firmware.match.outbound import Outbound
+from tests.keyring import KEYRING
+from tests.link.stage import Broker, Link, wait_until
+from tests.match.desk import Bureau
+from tests.room import ControlRoom
 
-SMALL = 50
-"""Bytes of a crop that only has to be something."""
+Room = Callable[[], ControlRoom]
 
 
-class Desk:
-    """The match process's way out, and what it says of itself."""
+class Van:
+    """A bureau and its socket; its time can be made to pass."""
 
-    def __init__(self, path: Path) -> None:
-        self.outbound = Outbound(path, lambda: a_status("seeing"), Log("match", StringIO()))
-        self._closed = False
+    def __init__(self, folder: Path, socket: Path) -> None:
+        self.passed_s = 0.0
+        self.bureau = Bureau(KEYRING.write(folder), self.clock)
+        self.outbound = Outbound(socket, self.bureau.boot, self.bureau.mailbox, self.bureau.log, self.clock)
 
-    def offer(self, *ids: str) -> None:
-        for id_ in ids:
-            self.outbound.offer(an_event(id_, SMALL))
+    def clock(self) -> float:
+        return time.monotonic() + self.passed_s
+
+    def say(self, count: int) -> list[str]:
+        return [self.bureau.say() for _ in range(count)]
 
     def wait_for_alarm(self, words: str) -> None:
-        wait_until(lambda: words in " | ".join(self.outbound.alarms()), f"'{words}' in {self.outbound.alarms()}")
+        wait_until(lambda: words in " | ".join(self.bureau.mailbox.alarms()), f"the alarm '{words}'")
 
-    def wait_for_calm(self) -> None:
-        wait_until(lambda: self.outbound.alarms() == (), f"no alarm in {self.outbound.alarms()}")
+    def wait_for_receipts(self) -> None:
+        wait_until(lambda: self.bureau.outbox.count() == 0, "all receipts")
 
-    def close(self, final: Status) -> None:
-        self.outbound.close(final)
+    def close(self) -> None:
+        self.outbound.close()
+        self.bureau.outbox.close()
 
 
 @pytest.fixture
-def desk(link: Link) -> Iterator[Desk]:
-    desk = Desk(link.socket)
-    desk.outbound.start()
-    yield desk
-    desk.close(a_status("ended"))
+def van(tmp_path: Path, link: Link) -> Iterator[Van]:
+    with contextlib.closing(Van(tmp_path / "van", link.socket)) as van:
+        van.outbound.start()
+        yield van
 
 
-def test_events_that_were_decided_before_link_was_there_arrive(
-    link: Link, control_room: ControlRoom, desk: Desk
+def test_what_was_decided_before_link_was_there_arrives_in_order(
+    link: Link, control_room: ControlRoom, van: Van
 ) -> None:
-    desk.offer("e1", "e2")
-    desk.wait_for_alarm("link is not there")
-    assert desk.outbound.drain(0) == 2
+    ids = van.say(100)
+    van.wait_for_alarm("link is not there")
     link.start()
-    control_room.wait_for("e1", "e2")
-    desk.wait_for_calm()
-    assert desk.outbound.drain(0) == 0
-    assert control_room.ids == ["e1", "e2"]
+    control_room.wait_for(*ids)
+    assert control_room.ids == ids
+    van.wait_for_receipts()
+    assert van.bureau.mailbox.alarms() == ()
+    assert [event.sequence for event in control_room.events] == list(range(1, 101))
 
 
-def test_a_killed_link_loses_nothing_and_repeats_nothing(
-    absent_broker: Broker, link: Link, desk: Desk, open_control_room: Callable[[], ControlRoom]
+def test_a_killed_link_and_a_broker_that_was_away_lose_nothing(
+    absent_broker: Broker, link: Link, van: Van, open_control_room: Room
 ) -> None:
     link.start()
-    desk.offer("stored before")
-    wait_until(lambda: desk.outbound.drain(0) == 0, "the first is stored")
+    van.wait_for_alarm("no broker")
+    first = van.say(10)
     link.kill()
-    desk.wait_for_alarm("link is not there")
-    desk.offer("decided meanwhile")
+    van.wait_for_alarm("link is not there")
+    second = van.say(10)
     absent_broker.start()
     room = open_control_room()
     link.start()
-    room.wait_for("stored before", "decided meanwhile")
-    assert sorted(room.ids) == ["decided meanwhile", "stored before"]
-    assert room.watcher.watched.duplicates == 0
+    room.wait_for(*first, *second)
+    assert room.ids == [*first, *second]
+    van.wait_for_receipts()
 
 
-def test_an_event_that_could_not_be_stored_is_offered_again_and_a_person_is_told(
-    link: Link, control_room: ControlRoom, desk: Desk
+def test_a_broker_that_is_back_after_ten_minutes_gets_everything_in_order_within_seconds(
+    absent_broker: Broker, link: Link, van: Van, open_control_room: Room
 ) -> None:
     link.start()
-    desk.offer("before")
-    control_room.wait_for("before")
-    link.wait_for_delivered(1)
-    link.fill_disk()
-    desk.offer("during")
-    desk.wait_for_alarm("events are not stored: ")
-    link.free_disk()
-    control_room.wait_for("during")
-    desk.wait_for_calm()
-    assert control_room.ids == ["before", "during"]
+    van.wait_for_alarm("no broker")
+    ids = []
+    for _ in range(600):
+        van.passed_s += 1.0
+        ids += van.say(2)
+    assert van.bureau.mailbox._dispatch.flying == 0
+    assert len(van.bureau.mailbox._dispatch._unreceipted) == 0, "what waits lies on disk only"
+    absent_broker.start()
+    room = open_control_room()
+    wait_until(lambda: van.bureau.mailbox.connected, "the connection")
+    begun_s = time.monotonic()
+    van.wait_for_receipts()
+    assert room.ids == ids
+    assert time.monotonic() - begun_s < 20.0, "it takes about one"
 
 
-def test_the_control_room_is_told_what_match_says_of_itself(broker: Broker, link: Link, desk: Desk) -> None:
+def test_without_receipts_rows_stay_and_are_sent_again(link: Link, broker: Broker, van: Van) -> None:
     link.start()
-    with Listener(broker.port, f"lfr/v1/{VAN}/state") as listener:
-        wait_until(lambda: listener.heard and listener.last().get("mode") == "seeing", "its status")
-        desk.close(a_status("ended"))
-        wait_until(lambda: b'"mode":"ended"' in b"".join(bytes(m.payload) for m in listener.heard), "its last status")
+    mute = ControlRoom(broker.port, receipts=False)
+    ids = van.say(3)
+    mute.wait_for(*ids)
+    wait_until(lambda: mute.duplicates >= 3, "the second delivery")
+    assert van.bureau.outbox.count() == 3
+    mute.leave()
 
 
-def test_matching_pauses_when_too_many_events_wait_and_goes_on_when_link_is_back(
-    link: Link, control_room: ControlRoom, desk: Desk, vision: Vision
+def test_when_nobody_listens_yet_events_arrive_soon_after_somebody_does(
+    link: Link, broker: Broker, van: Van, open_control_room: Room
 ) -> None:
-    stop = threading.Event()
-    street = pipeline()
-    parts = parts_of(vision, street)
-    frames = _detected(parts, desk.outbound, stop, Log("match", StringIO()))
-    parts.slots.put(street_frame(0))
-    assert next(frames) is not None
-    ids = [f"e{n}" for n in range(CAPACITY)]
-    desk.offer(*ids)
-    assert desk.outbound.full
-    desk.wait_for_alarm(f"matching paused: {CAPACITY} events wait")
-    parts.slots.put(street_frame(1))
-    assert next(frames) is None
     link.start()
+    ids = van.say(3)
+    wait_until(lambda: van.bureau.mailbox._dispatch._unreceipted, "the broker's answer")
+    open_control_room().wait_for(*ids)
+    van.wait_for_receipts()
+
+
+def test_a_full_disk_is_an_alarm_and_events_go_on_leaving_from_memory(
+    link: Link, control_room: ControlRoom, van: Van
+) -> None:
+    link.start()
+    van.bureau.outbox._db._db.execute("PRAGMA max_page_count = 1")
+    control_room.receipts = False
+    ids = van.say(20)
     control_room.wait_for(*ids)
-    wait_until(lambda: not desk.outbound.full, "room for events")
-    parts.slots.put(street_frame(2))
-    assert next(frames) is not None
-    frames.close()  # type: ignore[attr-defined]
-    assert sorted(control_room.ids) == sorted(ids)
+    van.wait_for_alarm("20 messages are in memory only: ")
+    control_room.receipts = True
+    van.wait_for_receipts()
+    van.bureau.outbox._db._db.execute("PRAGMA max_page_count = 1000")
+    control_room.wait_for(*van.say(1))
 
 
-def parts_of(vision: Vision, street: Pipeline) -> Parts:
-    return Parts(Networks(vision), watchlist(), street, Slots(("front",)), calm_throttle())
-
-
-def street_frame(seq: int) -> Frame:
-    return Frame("front", seq, seq * 40_000_000, ArrayPicture(empty_street()))
+def test_the_last_word_is_the_end_and_then_the_hint(link: Link, control_room: ControlRoom, van: Van) -> None:
+    link.start()
+    wait_until(lambda: control_room.states, "the first state")
+    van.outbound.close()
+    wait_until(lambda: control_room.hints, "the hint")
+    assert control_room.hints[-1] == {"online": False, "boot": van.bureau.boot}

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from datetime import datetime, timezone
 from io import StringIO
-from pathlib import Path
 
 import numpy as np
 
@@ -14,16 +12,14 @@ from board.camera import Frame
 from board.picture import ArrayPicture, Pixels
 from firmware.log import Log
 from firmware.match.capture import Slots
+from firmware.match.looking import Look, Parts
 from firmware.match.networks import Networks
-from firmware.match.outbound import Outbound
 from firmware.match.pipeline import Pipeline
-from firmware.match.report import Reporter
-from firmware.match.service import Parts, _look
 from firmware.match.watchlist import Entry, Watchlist
 from models.faces import Embeddings
 from models.vision import Vision
 from tests.film import drawn_walk, empty_street
-from tests.link.stage import a_status, wait_until
+from tests.link.stage import wait_until
 from tests.match.stage import calm_throttle
 
 STEP_NS = 40_000_000
@@ -38,17 +34,13 @@ def somebody_else(vision: Vision) -> Watchlist:
 class Street:
     """Two cameras of a running match process; time passes with their frames."""
 
-    def __init__(self, vision: Vision, folder: Path) -> None:
+    def __init__(self, vision: Vision) -> None:
         listed = somebody_else(vision)
         slots = Slots(("front", "rear"))
         self.parts = Parts(Networks(vision), listed, Pipeline(vision, listed), slots, calm_throttle())
-        self.log = StringIO()
-        log = Log("match", self.log)
-        outbound = Outbound(folder / "link.sock", lambda: a_status("seeing"), log)
-        outbound.start()
-        reporter = Reporter("van", "digest", "digest", lambda: datetime.now(timezone.utc), lambda: "id")
-        arguments = (self.parts, outbound, reporter, threading.Event(), log)
-        self._thread = threading.Thread(target=_look, args=arguments)
+        self.looks = True
+        self.look = Look(self.parts, lambda: self.looks, Log("match", StringIO()))
+        self._thread = threading.Thread(target=lambda: [None for _ in self.look.matches()])
         self._thread.start()
         self._t_ns = time.monotonic_ns()
 
@@ -69,8 +61,8 @@ class Street:
         self._thread.join()
 
 
-def test_a_lost_cameras_faces_are_forgotten_while_another_camera_goes_on(vision: Vision, tmp_path: Path) -> None:
-    street = Street(vision, tmp_path)
+def test_a_lost_cameras_faces_are_forgotten_while_another_camera_goes_on(vision: Vision) -> None:
+    street = Street(vision)
     for picture in drawn_walk(8):
         street.see("front", picture)
     held = street.held
@@ -83,11 +75,45 @@ def test_a_lost_cameras_faces_are_forgotten_while_another_camera_goes_on(vision:
     assert street.parts.pipeline.store.life_p99_s() <= 1
 
 
-def test_cameras_of_different_sizes_are_looked_at_alike(vision: Vision, tmp_path: Path) -> None:
-    street = Street(vision, tmp_path)
+def test_cameras_of_different_sizes_are_looked_at_alike(vision: Vision) -> None:
+    street = Street(vision)
     for picture in drawn_walk(3):
         street.see("front", picture)
         street.see("rear", np.asarray(picture)[::2, ::2])
     street.end()
     assert street.parts.pipeline.counters.faces == 6
     assert street.parts.pipeline.counters.tracks == 2
+
+
+def test_while_it_may_not_look_frames_are_taken_and_not_looked_at(vision: Vision) -> None:
+    street = Street(vision)
+    street.see("front", empty_street())
+    street.looks = False
+    for number in range(3):
+        street.parts.slots.put(Frame("front", number, time.monotonic_ns(), ArrayPicture(empty_street())))
+        wait_until(lambda: not street.parts.slots._frames, "the frame to be taken")
+    street.looks = True
+    street.see("front", empty_street())
+    street.end()
+    assert street.look.counters().frames == 2
+    assert street.look.counters().dropped == 0, "nothing is missed that nobody was to look at"
+
+
+def test_a_self_test_waits_for_the_detector_and_passes_beside_the_look(vision: Vision) -> None:
+    street = Street(vision)
+    for picture in drawn_walk(3):
+        street.see("front", picture)
+        street.look.self_test()
+    street.end()
+
+
+def test_a_wiped_look_finds_nobody_and_holds_nothing(vision: Vision) -> None:
+    street = Street(vision)
+    for picture in drawn_walk(8):
+        street.see("front", picture)
+    held = street.held
+    street.look.wipe()
+    assert held > 0
+    assert street.held == 0
+    assert not street.parts.watchlist._matrix.any()
+    street.end()

@@ -1,0 +1,80 @@
+"""How the match process is doing, in one place that any thread may ask. Knows whom to ask; changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from firmware.match.commands import Commands
+from firmware.match.looking import Look
+from firmware.match.orders import StandingOrders
+from firmware.match.outbox import Outbox
+from firmware.match.voice import Snapshot
+from firmware.match.wall import WALLED
+from firmware.messages import Counters, Mode
+
+STUCK_S = 30.0
+"""Enrolment of a list takes less."""
+
+
+class Status:
+    """The process at any moment.
+
+    Args:
+        clock: monotonic seconds.
+        wall: what :func:`firmware.match.wall.raise_wall` achieved.
+        orders: what the van was ordered to be.
+        outbox: full means that nothing may be looked at.
+        commands: what they found wrong.
+
+    Attributes:
+        look: the part that looks; kept after its end for its counters.
+        ended: the process is about to end.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float], wall: str, orders: StandingOrders, outbox: Outbox, commands: Commands
+    ) -> None:
+        self.orders = orders
+        self._clock = clock
+        self._beat_s = clock()
+        self.look: Look | None = None
+        self.ended = False
+        self._wall = wall
+        self._outbox = outbox
+        self._commands = commands
+
+    def beat(self) -> None:
+        """The loop that looks and carries out is alive."""
+        self._beat_s = self._clock()
+
+    def may_look(self) -> bool:
+        """Whether frames may be looked at now."""
+        return self.orders.mode == "seeing" and not self._outbox.full and not self._commands.start_anew
+
+    def snapshot(self) -> Snapshot:
+        """All of it, but for what the mailbox counts."""
+        look, gone = self.look, self.orders.wiped or self.ended
+        return Snapshot(
+            mode=self._mode(),
+            walled=self._wall == WALLED,
+            wall=self._wall,
+            alarms=self._alarms(),
+            entries=0 if look is None or gone else look.entries,
+            threshold=self.orders.threshold if look is None else look.threshold,
+            counters=Counters() if look is None else look.counters(),
+            cameras={} if look is None or gone else look.cameras,
+        )
+
+    def _mode(self) -> Mode:
+        if self.ended:
+            return "ended"
+        if self.orders.mode != "seeing":
+            return self.orders.mode
+        return "paused" if self.look is None or self.look.idle or self._outbox.full else "seeing"
+
+    def _alarms(self) -> tuple[str, ...]:
+        seen = () if self.look is None or self.ended else self.look.alarms()
+        wall = () if self._wall == WALLED else (self._wall,)
+        silent_s = self._clock() - self._beat_s
+        stuck = (f"nobody has looked or obeyed for {silent_s:.0f} s",) if silent_s > STUCK_S else ()
+        return (*wall, *stuck, *seen, *filter(None, (self.orders.fault, self._commands.fault)))
