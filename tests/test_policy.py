@@ -79,6 +79,10 @@ def forget_a_command(table: Table) -> None:
     del table["commands"]["pause"]
 
 
+def narrow_with_two(table: Table) -> None:
+    table["classes"]["narrow"]["signatures"] = 2
+
+
 def add_a_command(table: Table) -> None:
     table["commands"]["export"] = "narrow"
 
@@ -111,6 +115,7 @@ def test_a_policy_may_ask_for_more(folder: Path) -> None:
         (forget_the_lock, "says nothing of"),
         (forget_a_command, "says nothing of 'pause'"),
         (add_a_command, "export"),
+        (narrow_with_two, "to narrow must take one signature, not 2"),
         (need_nobody, ">= 1"),
     ],
 )
@@ -144,6 +149,10 @@ def stand_twice(listed: Table) -> None:
 
 def no_control_room(listed: Table) -> None:
     listed["holders"] = [holder for holder in listed["holders"] if holder["roles"] != ["control-room"]]
+
+
+def only_a_control_room(listed: Table) -> None:
+    listed["holders"] = [holder for holder in listed["holders"] if holder["roles"] == ["control-room"]]
 
 
 def no_key(listed: Table) -> None:
@@ -183,6 +192,7 @@ def a_private_reader(listed: Table) -> None:
     [
         (stand_twice, "a public key stands twice"),
         (no_control_room, "nobody could sign receipts"),
+        (only_a_control_room, "nobody could give a command that narrows"),
         (no_key, "public"),
         (no_point, "public"),
         (a_name, "holder"),

@@ -205,7 +205,7 @@ def _calm() -> Snapshot:
 def _write_papers(folder: Path, port: int) -> NewKeys:
     """Keys, the policy, and the configurations of link and of the receipt daemon; returns the van's keys."""
     van, room = make_keys(folder, "van", age=False), make_keys(folder, "room", age=True)
-    holder = {"holder": "room", "roles": ["control-room"], "public": room.public}
+    holder = {"holder": "room", "roles": ["control-room", "operator"], "public": room.public}
     (folder / "keys.json").write_text(
         json.dumps({"v": 1, "holders": [holder], "recipients": [room.recipient]}), "utf-8"
     )

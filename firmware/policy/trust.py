@@ -85,7 +85,7 @@ def load_policy(folder: Path) -> Policy:
     """Read ``keys.json`` and, where there is one, ``commands.json``; the shipped table stands in for an absent one.
 
     Raises:
-        PolicyError: a file is missing or wrong, a key stands twice, nobody may sign receipts.
+        PolicyError: a file is missing or wrong, a key stands twice, nobody may sign receipts or nobody narrow.
     """
     own = folder / "commands.json"
     table_path = own if own.exists() else SHIPPED
@@ -96,12 +96,12 @@ def load_policy(folder: Path) -> Policy:
         raise PolicyError(f"{folder / 'keys.json'}: a public key stands twice")
     if not any("control-room" in holder.roles for holder in listed.holders):
         raise PolicyError(f"{folder / 'keys.json'}: no holder of the role control-room, so nobody could sign receipts")
-    for name, rule in table.classes.items():
-        if name == "narrow" and not Policy(table, by_id, {}, (), "").satisfies(rule, by_id):
-            raise PolicyError(f"{folder / 'keys.json'}: nobody could give a command that narrows")
     digest = hashlib.sha256(table_path.read_bytes() + (folder / "keys.json").read_bytes()).hexdigest()
     recipients = tuple(_recipient(folder / "keys.json", text) for text in listed.recipients)
-    return Policy(table, by_id, {key.keyid: key for key in keys.values()}, recipients, digest)
+    policy = Policy(table, by_id, {key.keyid: key for key in keys.values()}, recipients, digest)
+    if not policy.satisfies(table.classes["narrow"], by_id):
+        raise PolicyError(f"{folder / 'keys.json'}: nobody could give a command that narrows")
+    return policy
 
 
 def _decode(path: Path) -> KeyList:
