@@ -172,7 +172,8 @@ class Session:
         Raises:
             Unavailable: there is no connection, or too much waits for it.
         """
-        if self._client is None or not self.ready:
+        # Connected, not ready: a kept session delivers before SUBACK, and what is delivered wants its receipt.
+        if self._client is None or not self._client.is_connected():
             raise Unavailable(f"broker {self._address.host}:{self._address.port}: {self.reason}")
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
         if expiry_s is not None:
