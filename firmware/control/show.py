@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 from rich import box
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -25,7 +26,6 @@ from firmware.control.sixel import NoPicture, sixels
 from firmware.envelope import public_key
 from firmware.messages import ACT_WITHIN_S, Answer, Details, MatchEvent, State
 
-_SHORT = 12
 _KEYID = 16
 
 
@@ -110,53 +110,47 @@ def answer_json(answer: Answer, details: Details | None) -> str:
     return as_json({**fields, "details": details})
 
 
-def fleet_table(vans: Mapping[str, Sight], now_s: float, now_unix: float) -> Table:
-    """One row a van; columns that only some have stand in the last one, as words."""
+def fleet_table(vans: Mapping[str, Sight], now_s: float, now_unix: float) -> Group:
+    """One row a van, and below it a line for each that a person should look at: a terminal may have 80 columns."""
     table = Table(box=box.SIMPLE_HEAD, padding=0, collapse_padding=True)
-    for title in ("van", "mode", "said", "entries", "threshold", "alarms", "alerts", "waiting"):
+    for title in ("van", "mode", "said", "entries", "threshold", "alerts", "waiting", "version"):
         table.add_column(title, no_wrap=True)
-    table.add_column("versions", overflow="fold")
-    table.add_column("look at", overflow="fold", min_width=12)
+    notes = []
     for van, sight in sorted(vans.items()):
-        cells = _cells(sight.state, sight.age_s(now_s, now_unix)) if sight.state else ["nothing heard"] + [""] * 7
-        table.add_row(*(Text(printable(cell)) for cell in (van, *cells, "; ".join(remarks(sight, now_s, now_unix)))))
-    return table
+        cells = _cells(sight.state, sight.age_s(now_s, now_unix)) if sight.state else ["nothing heard"] + [""] * 6
+        table.add_row(*(Text(printable(cell)) for cell in (van, *cells)))
+        if found := remarks(sight, now_s, now_unix):
+            notes.append(Text(printable(f"{van}: {'; '.join(found)}")))
+    return Group(table, *notes)
 
 
 def _cells(state: State, age_s: float | None) -> list[str]:
-    versions = (
-        state.versions.kerbside,
-        *(short(digest) for digest in (state.versions.model, state.versions.watchlist)),
-    )
     return [
         state.mode,
-        "?" if age_s is None else f"{age_s:.0f} s ago",
+        f"{state.said_utc[11:19]}?" if age_s is None else f"{age_s:.0f} s ago",
         str(state.entries),
         f"{state.threshold:.3f}",
-        str(state.alarms),
         str(state.counters.alerts),
         str(state.counters.waiting),
-        " ".join(version for version in versions if version),
+        state.versions.kerbside,
     ]
-
-
-def short(digest: str) -> str:
-    """Enough of a digest to see that two differ."""
-    return digest.rpartition(":")[2][:_SHORT]
 
 
 def remarks(sight: Sight, now_s: float, now_unix: float) -> list[str]:
     """What a person should look at, the gravest first."""
-    found = [sight.frozen(now_s, now_unix)] + (["said to be offline (hint)"] if sight.hinted else [])
-    state = sight.state
+    state, age_s = sight.state, sight.age_s(now_s, now_unix)
+    found = ["said to be offline (hint)"] if sight.hinted else []
     if state is not None:
         found += ["" if state.walled else "NETWORK REACHABLE from the process that sees"]
+        found += (
+            list(sight.details.alarms) if sight.details is not None else [f"{state.alarms} alarms"] * bool(state.alarms)
+        )
+        found += [sight.frozen(now_s, now_unix)] if state.clock_trusted or age_s is not None else []
         found += ["" if state.clock_trusted else "clock not trusted"]
         found += [f"{sum(state.counters.refused.values())} refused" if state.counters.refused else ""]
-        for what in ("in_memory_only", "expired_unreceipted", "heard_dropped", "dropped"):
+        for what in ("in_memory_only", "expired_unreceipted", "heard_dropped"):
             count = getattr(state.counters, what)
             found += [f"{count} {what.replace('_', ' ')}" if count else ""]
-    found += list(sight.details.alarms) if sight.details is not None else []
     found += [f"{sight.disbelieved} not believed" if sight.disbelieved else ""]
     found += [f"{sight.replayed} old states shown again" if sight.replayed else ""]
     return [remark for remark in found if remark]
