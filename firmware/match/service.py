@@ -13,15 +13,18 @@ import sys
 import threading
 import time
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
 
 from board.board import Board
+from board.camera import Frame
 from firmware.envelope import load_signer
 from firmware.log import Log
 from firmware.match.commands import Commands, Machinery
 from firmware.match.database import DiskError
+from firmware.match.decision import PossibleMatch
 from firmware.match.gate import Gate
 from firmware.match.looking import Look, prepare
 from firmware.match.mailbox import Desk, Mailbox
@@ -130,25 +133,36 @@ def _end_deployment(outbox: Outbox, log: Log) -> None:
 
 def _look(file: MatchFile, board: Board, office: Office, stop: threading.Event, log: Log) -> None:
     """Until there is nothing left to see, or this van must not look."""
-    orders = office.status.orders
-    look = Look(prepare(file.match, orders.threshold, board, log), office.status.may_look, log)
+    look = Look(prepare(file.match, office.status.orders.threshold, board, log), office.status.may_look, log)
     office.voice.given(look.model_digest, look.watchlist_digest)
     office.status.look = office.commands.looking = look
     try:
         look.open_cameras(file.match, board)
         with contextlib.closing(look.matches()) as matches:
-            for found in matches:
-                _carry_out(office)
-                if stop.is_set() or orders.wiped or office.commands.start_anew:
-                    return
-                if found is not None:
-                    event = office.voice.possible_match(event_of(*found, office.voice.origin))
-                    office.mailbox.nudge()
-                    log.info("possible match", id=event.id, camera=event.camera, similarity=event.similarity)
-        stop.set()  # every camera has ended
+            if _report(matches, office, stop, log):
+                stop.set()
     finally:
         office.commands.looking = None
         look.close()
+
+
+def _report(
+    matches: Iterable[tuple[PossibleMatch, Frame] | None], office: Office, stop: threading.Event, log: Log
+) -> bool:
+    """Store what is decided, and between two frames obey; whether every camera has ended.
+
+    All of a frame's possible matches are stored before anything else: what was decided is not lost to a stop.
+    """
+    for found in matches:
+        if found is not None:
+            event = office.voice.possible_match(event_of(*found, office.voice.origin))
+            office.mailbox.nudge()
+            log.info("possible match", id=event.id, camera=event.camera, similarity=event.similarity)
+            continue
+        _carry_out(office)
+        if stop.is_set() or office.status.orders.wiped or office.commands.start_anew:
+            return False
+    return True
 
 
 def _attend(office: Office, stop: threading.Event) -> None:

@@ -85,15 +85,15 @@ def load_table(path: Path = SHIPPED) -> CommandTable:
         raise PolicyError(f"{path}: to narrow must take one signature, not {table.classes['narrow'].signatures}")
     for command in floor.commands:
         for mode in ("seeing", *floor.lifting):
-            if not _complete(table, command, mode):
+            if not _complete(table, floor, command, mode):
                 raise PolicyError(f"{path}: says nothing of '{command}' in mode '{mode}'")
             if not table.rule(command, mode).at_least(floor.rule(command, mode)):
                 raise PolicyError(f"{path}: asks for less than the shipped table for '{command}' in mode '{mode}'")
     return table
 
 
-def _complete(table: CommandTable, command: CommandName, mode: str) -> bool:
-    known = command in table.commands and set(_decode(SHIPPED).lifting) <= set(table.lifting)
+def _complete(table: CommandTable, floor: CommandTable, command: CommandName, mode: str) -> bool:
+    known = command in table.commands and set(floor.lifting) <= set(table.lifting)
     return known and table.class_of(command, mode) in table.classes
 
 

@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from io import StringIO
+from pathlib import Path
 
 import numpy as np
+import pytest
 
 from board.camera import Frame
 from board.picture import ArrayPicture, Pixels
 from firmware.log import Log
 from firmware.match.capture import Slots
+from firmware.match.decision import PossibleMatch
 from firmware.match.looking import Look, Parts
 from firmware.match.networks import Networks
+from firmware.match.outbound import Outbound
 from firmware.match.pipeline import Pipeline
-from firmware.match.watchlist import Entry, Watchlist
+from firmware.match.service import Office, _report
+from firmware.match.status import Status
+from firmware.match.tracker import Track
+from firmware.match.wall import WALLED
+from firmware.match.watchlist import Candidate, Entry, Watchlist
 from models.faces import Embeddings
 from models.vision import Vision
 from tests.film import drawn_walk, empty_street
+from tests.keyring import KEYRING
 from tests.link.stage import wait_until
+from tests.match.desk import Bureau
 from tests.match.stage import calm_throttle
 
 STEP_NS = 40_000_000
@@ -117,3 +128,33 @@ def test_a_wiped_look_finds_nobody_and_holds_nothing(vision: Vision) -> None:
     assert street.held == 0
     assert not street.parts.watchlist._matrix.any()
     street.end()
+
+
+def decided(entry: str) -> tuple[PossibleMatch, Frame]:
+    """A decision of one and the same last frame."""
+    track = Track(1, "front", np.array((10, 10, 60, 60), np.float32), np.zeros((5, 2), np.float32), 0.9, 0, 0)
+    match = PossibleMatch(track, Candidate(0, Entry(entry, "test"), 0.6, 0.2), 2, 0.5, 1)
+    return match, Frame("front", 1, 1, ArrayPicture(empty_street()))
+
+
+def test_all_that_was_decided_of_the_last_frame_is_stored_before_a_stop(tmp_path: Path) -> None:
+    bureau, stop = Bureau(KEYRING.write(tmp_path), time.monotonic), threading.Event()
+    outbound = Outbound(tmp_path / "nobody.sock", bureau.boot, bureau.mailbox, bureau.log)
+    status = Status(time.monotonic, WALLED, bureau.orders, bureau.outbox, bureau.commands)
+    office = Office(status, bureau.outbox, bureau.voice, bureau.commands, bureau.mailbox, outbound)
+    outbound.start()
+
+    def last_frame() -> Iterator[tuple[PossibleMatch, Frame] | None]:
+        yield None
+        stop.set()  # a signal, while the frame is looked at
+        yield decided("entry-1")
+        yield decided("entry-2")
+        yield None
+        pytest.fail("it goes on after a stop")
+
+    assert not _report(last_frame(), office, stop, bureau.log)
+    assert bureau.outbox.count() == 2
+    assert _report(iter([None, decided("entry-3")]), office, threading.Event(), bureau.log), "every camera has ended"
+    assert bureau.outbox.count() == 3
+    outbound.close()
+    bureau.outbox.close()
