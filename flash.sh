@@ -12,6 +12,7 @@ usage() {
 usage: ./flash.sh COMMAND [ARGUMENT...] [--dry-run]
 
   demo     a real video becomes one sealed possible match in a control room; passers-by leave no trace
+           `demo --ota`: with a signed list that comes over the air
   test     every check: ruff, mypy, import contracts, pytest (arguments go to pytest)
   setup    make .venv from the hashed locks and fetch the models; nothing is done twice
   run      the appliance: cameras, watchlist, broker
@@ -187,7 +188,7 @@ check() {
     step "ruff format" "$VENV/bin/ruff" format --check
     step "mypy --strict" "$VENV/bin/mypy"
     step "import contracts" "$VENV/bin/lint-imports"
-    last pytest "$ROOT/$VENV/bin/pytest" --numprocesses 2 --dist loadfile "$@" # many tests wait for processes
+    last pytest "$ROOT/$VENV/bin/pytest" --numprocesses 3 --dist loadfile "$@" # one more than cores: many tests wait for processes
 }
 
 last() { # last WHAT COMMAND...: hands the terminal and the exit code over
