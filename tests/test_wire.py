@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware import wire
-from firmware.wire import FromLink, FromMatch, Heard, Hello, Linked, Publish, Sent, WireError
+from firmware import framing, wire
+from firmware.framing import WireError
+from firmware.wire import FromLink, FromMatch, Heard, Hello, Linked, Publish, Sent
 
 BOOT = "0123456789abcdef" * 2
 _COUNT = st.integers(0, 2**53)
@@ -55,7 +56,7 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 @settings(max_examples=100, deadline=None)
 @given(message=_FROM_MATCH)
 def test_messages_of_match_come_out_as_they_went_in(message: FromMatch) -> None:
-    assert pass_through(wire.framed(message)) == message
+    assert pass_through(framing.framed(message)) == message
 
 
 @settings(max_examples=100, deadline=None)
@@ -63,14 +64,14 @@ def test_messages_of_match_come_out_as_they_went_in(message: FromMatch) -> None:
 def test_messages_of_link_come_out_as_they_went_in(message: FromLink) -> None:
     here, there = socket.socketpair()
     with here, there:
-        wire.send(here, message)
+        framing.send(here, message)
         assert wire.receive_from_link(there) == message
 
 
 @settings(max_examples=100, deadline=None)
 @given(messages=st.lists(_FROM_MATCH, max_size=8), size=st.integers(1, 3_000))
 def test_pieces_of_any_size_make_the_same_messages(messages: list[FromMatch], size: int) -> None:
-    stream = b"".join(wire.framed(message) for message in messages)
+    stream = b"".join(framing.framed(message) for message in messages)
     frames = wire.frames_from_match()
     pieces = [stream[at : at + size] for at in range(0, len(stream), size)]
     assert [message for piece in pieces for message in frames.feed(piece)] == messages
@@ -91,7 +92,7 @@ def test_rubbish_is_refused_in_one_way_only(payload: bytes) -> None:
 def test_several_messages_in_one_stream_stay_apart(pair: tuple[socket.socket, socket.socket]) -> None:
     here, there = pair
     for ref in (1, 2, 3):
-        wire.send(here, Sent(ref, 0))
+        framing.send(here, Sent(ref, 0))
     here.close()
     assert [wire.receive_from_link(there) for _ in range(4)] == [Sent(1, 0), Sent(2, 0), Sent(3, 0), None]
 
@@ -109,10 +110,10 @@ def test_an_end_inside_a_message_is(cut: bytes) -> None:
 
 
 def test_too_much_is_refused_by_the_sender_and_by_the_receiver(pair: tuple[socket.socket, socket.socket]) -> None:
-    too_much = Publish(ref=1, channel="match", payload=bytes(wire.MAX_MESSAGE_BYTES))
+    too_much = Publish(ref=1, channel="match", payload=bytes(framing.MAX_MESSAGE_BYTES))
     with pytest.raises(WireError, match="exceeds the limit"):
-        wire.send(pair[0], too_much)
-    announced = (wire.MAX_MESSAGE_BYTES + 1).to_bytes(4, "big")
+        framing.send(pair[0], too_much)
+    announced = (framing.MAX_MESSAGE_BYTES + 1).to_bytes(4, "big")
     with pytest.raises(WireError, match="exceeds the limit"):
         pass_through(announced)
     with pytest.raises(WireError, match="exceeds the limit"):
@@ -121,10 +122,10 @@ def test_too_much_is_refused_by_the_sender_and_by_the_receiver(pair: tuple[socke
 
 def test_the_largest_payload_passes_and_one_byte_more_does_not() -> None:
     largest = Publish(ref=1, channel="match", payload=bytes(wire.MAX_PAYLOAD_BYTES))
-    assert wire.frames_from_match().feed(wire.framed(largest)) == [largest]
+    assert wire.frames_from_match().feed(framing.framed(largest)) == [largest]
     larger = msgspec.structs.replace(largest, payload=bytes(wire.MAX_PAYLOAD_BYTES + 1))
     with pytest.raises(WireError, match="payload"):
-        wire.frames_from_match().feed(wire.framed(larger))
+        wire.frames_from_match().feed(framing.framed(larger))
 
 
 @pytest.mark.parametrize(
@@ -149,4 +150,4 @@ def test_there_is_no_room_for_more_than_the_schema_says(field: str, value: str |
 @pytest.mark.parametrize("boot", ["", BOOT[1:], BOOT + "0", BOOT.upper(), BOOT + "\n"])
 def test_an_epoch_is_32_hexadecimal_digits(boot: str) -> None:
     with pytest.raises(WireError, match="boot"):
-        pass_through(wire.framed(Hello(boot)))
+        pass_through(framing.framed(Hello(boot)))

@@ -12,12 +12,14 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable
 
+from firmware.framing import WireError
 from firmware.link.connection import Arrived, Connection, Message, Unavailable
-from firmware.link.door import Door, Gone, Peer, Refused
+from firmware.link.door import Door, Gone, Peer
 from firmware.link.line import Line
+from firmware.listener import Refused
 from firmware.log import Log
 from firmware.topics import RULES, topic
-from firmware.wire import MAX_REASON, MAX_TAIL, FromMatch, Heard, InChannel, Linked, Publish, Sent, WireError
+from firmware.wire import MAX_REASON, MAX_TAIL, FromMatch, Heard, InChannel, Linked, Publish, Sent
 
 UNANSWERED_MAX = 128
 """``Publish`` that match sends without waiting for ``Sent``. It keeps to half of it."""
@@ -113,7 +115,7 @@ class Relay:
 
     def _accept(self, now_s: float) -> None:
         try:
-            peer = self._door.accept(now_s)
+            peer = self._door.admit(now_s)
         except Refused as error:
             self._drop_peer(str(error))
             return

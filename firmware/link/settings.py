@@ -36,9 +36,11 @@ class LinkSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LinkFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole configuration file as ``link`` reads it; ``match`` is the other room's and stays opaque."""
+    """The whole configuration file as ``link`` reads it; what is the other rooms' stays opaque."""
 
     van: VanId
     socket: Path
     link: LinkSettings
     match: object = None
+    handover: object = None
+    agent: object = None

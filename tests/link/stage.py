@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from firmware import wire
+from firmware import framing, wire
 from firmware.link.broker import EmbeddedBroker
 from firmware.wire import FromLink, FromMatch, Hello, Linked, Publish, Sent
 
@@ -151,7 +151,7 @@ class Match:
         self._refs = 0
 
     def send(self, message: FromMatch) -> None:
-        wire.send(self.peer, message)
+        framing.send(self.peer, message)
 
     def greet(self, boot: str = BOOT) -> None:
         """Say who it is, and read from now on."""
@@ -213,7 +213,7 @@ class Match:
         self.peer.close()
 
     def _read(self) -> None:
-        with contextlib.suppress(OSError, wire.WireError):
+        with contextlib.suppress(OSError, framing.WireError):
             while (message := wire.receive_from_link(self.peer)) is not None:
                 self.told.append(message)
 

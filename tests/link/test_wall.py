@@ -16,20 +16,21 @@ from pathlib import Path
 
 import pytest
 
-from firmware import wire
+from firmware import framing
+from firmware.framing import WireError
 from firmware.link.connection import Address
 from firmware.link.door import Door, Gone, Peer
 from firmware.link.line import Line
 from firmware.link.relay import UNREAD_MAX_BYTES, Relay
 from firmware.log import Log
 from firmware.topics import topic
-from firmware.wire import Heard, Hello, Linked, Publish, Sent, WireError
+from firmware.wire import Heard, Hello, Linked, Publish, Sent
 from tests.link.scripted_broker import Script, ScriptedBroker, publish
 from tests.link.stage import BOOT, PATIENCE_S, VAN, Broker, Link, Match, wait_until
 
 NOBODY = 65534
-HEALTH = [wire.framed(Publish(ref=1, channel="health", payload=b"x"))]
-ANSWER = wire.framed(Sent(1, 0))
+HEALTH = [framing.framed(Publish(ref=1, channel="health", payload=b"x"))]
+ANSWER = framing.framed(Sent(1, 0))
 A_MATCH = Publish(ref=1, channel="match", payload=b"x")
 
 
@@ -42,16 +43,16 @@ def test_only_this_user_may_connect(link: Link) -> None:
 @pytest.mark.parametrize(
     "bytes_sent",
     [
-        struct.pack(">I", wire.MAX_MESSAGE_BYTES + 1),
+        struct.pack(">I", framing.MAX_MESSAGE_BYTES + 1),
         struct.pack(">I", 3) + b"\xc1\xc1\xc1",
         struct.pack(">I", 0),
         struct.pack(">I", 7) + b"\x81\xa4type\xa0"[:7],
         struct.pack(">I", 9) + b"\x81\xa4type\xa2\xff\xfe",
-        wire.framed(A_MATCH),
-        wire.framed(Hello(BOOT)) + wire.framed(Hello(BOOT)),
-        wire.framed(Hello(BOOT)) + wire.framed(Publish(ref=1, channel="rsp", payload=b"x")),
-        wire.framed(Hello(BOOT)) + wire.framed(Publish(ref=1, channel="match", payload=b"x", tail="x")),
-        wire.framed(Sent(1, 0)),
+        framing.framed(A_MATCH),
+        framing.framed(Hello(BOOT)) + framing.framed(Hello(BOOT)),
+        framing.framed(Hello(BOOT)) + framing.framed(Publish(ref=1, channel="rsp", payload=b"x")),
+        framing.framed(Hello(BOOT)) + framing.framed(Publish(ref=1, channel="match", payload=b"x", tail="x")),
+        framing.framed(Sent(1, 0)),
     ],
     ids=[
         *("oversized", "malformed", "empty", "cut", "not UTF-8"),
@@ -79,7 +80,7 @@ def test_dropped_peers_are_counted(link: Link, connect: Callable[[], Match]) -> 
     assert [line["count"] for line in link.said("peer_dropped")] == [1, 2, 3]
 
 
-@pytest.mark.parametrize("said", [b"", b"\x00\x00", wire.framed(Hello(BOOT)) + b"\x00\x00"])
+@pytest.mark.parametrize("said", [b"", b"\x00\x00", framing.framed(Hello(BOOT)) + b"\x00\x00"])
 def test_a_peer_that_does_not_finish_what_it_says_is_dropped(
     link: Link, connect: Callable[[], Match], said: bytes
 ) -> None:
@@ -94,7 +95,7 @@ def test_a_peer_that_closes_inside_a_message_is_at_fault_and_between_two_is_not(
     for end, fault in ((b"\x00\x00", WireError), (b"", Gone)):
         here, there = socket.socketpair()
         peer = Peer(there, 100.0)
-        here.sendall(wire.framed(Hello(BOOT)) + end)
+        here.sendall(framing.framed(Hello(BOOT)) + end)
         here.close()
         assert peer.receive(100.0) == [Hello(BOOT)]
         with pytest.raises(fault):
