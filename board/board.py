@@ -36,6 +36,7 @@ class Board:
         alarms: what is not as it should be, in words.
         state: folder of what outlives a restart.
         reboot_request: a file that asks for a restart of the machine; None on a host.
+        tries_unsigned: a list that nobody signed may be tried here: this is no van.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Board:
     state: Path = STATE
     alarms: tuple[str, ...] = ()
     reboot_request: Path | None = None
+    tries_unsigned: bool = True
 
     def request_reboot(self) -> bool:
         """Ask for a restart of the machine; False where nobody would hear it: on a host.
@@ -95,12 +97,13 @@ def open_board(release: Path = JETSON_RELEASE, load: Callable[[], Any] = load_bi
             "tensorrt",
             alarms=(f"cameras by host drivers: {error}",),
             reboot_request=REBOOT_REQUEST,
+            tries_unsigned=False,
         )
 
     def open_camera(spec: CameraSpec) -> Camera:
         return _open_host(spec) if spec.uri.startswith("file:") else cameras.open(spec)
 
-    return Board("jetson", open_camera, "tensorrt", reboot_request=REBOOT_REQUEST)
+    return Board("jetson", open_camera, "tensorrt", reboot_request=REBOOT_REQUEST, tries_unsigned=False)
 
 
 def _open_host(spec: CameraSpec) -> Camera:
