@@ -16,7 +16,7 @@ from models.detector import Detector
 from models.embedder import BATCH, Embedder
 from models.golden import Figures, verify
 from models.letterbox import CanvasDetector
-from models.manifest import Manifest, load_manifest
+from models.manifest import MANIFEST, Manifest, load_manifest
 from models.runner import Backend, Profile
 
 Canvas = Literal["full", "small"]
@@ -90,6 +90,17 @@ class Graphs:
             for width, height in dict.fromkeys((graph.canvas_px, *sizes_px))
         ]
         return [(self.embedder, _CHIPS), (self.closeup, _square(self.closeup)), *whole]
+
+
+def open_folder(backend: Backend, folder: Path | None) -> Vision:
+    """The networks of a folder that holds a manifest, its graphs and their golden figures; ``None``: the shipped ones.
+
+    Raises:
+        ModelError: as :func:`open_vision`.
+    """
+    return (
+        open_vision(backend) if folder is None else open_vision(backend, load_manifest(folder / MANIFEST.name), folder)
+    )
 
 
 def open_vision(backend: Backend, manifest: Manifest | None = None, files: Path = FILES) -> Vision:

@@ -14,10 +14,7 @@ from firmware.match.evidence import Evidence
 from firmware.match.tracker import Track
 from firmware.match.watchlist import Candidate
 from models.faces import F32
-
-SHIPPED_THRESHOLD = 0.46
-"""Cosine of fused SFace templates, for a list of about 500. Four crowds of 100 LFW walkers each: 93 of 96 listed found,
-1 false event. A list of another size needs another one: the calibration bundle will bind the two."""
+from models.threshold import SHIPPED_THRESHOLD
 
 
 @dataclass(frozen=True)

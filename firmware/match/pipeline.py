@@ -17,11 +17,11 @@ from board.camera import Frame
 from firmware.match.decision import Decider, DecisionSettings, PossibleMatch
 from firmware.match.evidence import Evidence, TemplateStore
 from firmware.match.selection import SelectionSettings, Selector, Shot
-from firmware.match.sharpness import sharpness
 from firmware.match.tracker import Track, Tracker, TrackerSettings
 from firmware.match.watchlist import Watchlist
 from models.align import chips
 from models.faces import F32, Embeddings, Faces
+from models.sharpness import sharpness
 from models.vision import Vision
 
 

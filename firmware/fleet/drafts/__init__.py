@@ -1,0 +1,1 @@
+"""Commands about what is proposed, signed and published. Knows how to ask; the rules are in ota/repository."""

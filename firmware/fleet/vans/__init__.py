@@ -1,0 +1,1 @@
+"""What an admin says to vans and hears of them: releases, revocations, and who runs what."""

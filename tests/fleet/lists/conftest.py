@@ -1,0 +1,15 @@
+"""A desk with portraits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.fleet.lists.stage import Desk
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    """Two fit portraits with their papers."""
+    return Desk.lay(tmp_path / "portraits")
