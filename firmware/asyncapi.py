@@ -15,11 +15,11 @@ from typing import Any, cast, get_args
 import msgspec
 
 from firmware import asyncapi_examples as examples
+from firmware.arguments import ARGUMENTS
 from firmware.asyncapi_words import CHANNELS, INTRODUCTION, MESSAGES, ORDER, PARAMETERS, Words
 from firmware.asyncapi_yaml import as_yaml
 from firmware.envelope import COMMAND, PayloadType, Signed
 from firmware.messages import (
-    ARGUMENTS,
     Answer,
     AuditRecord,
     CloudEvent,

@@ -10,8 +10,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from securesystemslib.signer import CryptoSigner
 
 from firmware import envelope
+from firmware.arguments import ARGUMENTS
 from firmware.envelope import PayloadType
-from firmware.messages import ARGUMENTS, Answer, Command, Counters, Hint, Receipt, State, Versions
+from firmware.messages import Answer, Command, Counters, Hint, Receipt, State, Versions
 from firmware.policy.table import CommandName
 
 _VAN = "van-07"
@@ -19,7 +20,12 @@ _BOOT = "5f0c" * 8
 _UPTIME_S = 4210.5
 _EXPIRES_S = 4270.0
 _EVENT, _COMMAND = "0192f0c1-77aa-7c3e-9d21", "01JDFW6R3M8Q"
-_ARGUMENTS: dict[CommandName, dict[str, float]] = {"raise-threshold": {"threshold": 0.52}}
+_LIST = "3f" * 32
+_ARGUMENTS: dict[CommandName, dict[str, float | str]] = {
+    "raise-threshold": {"threshold": 0.5},
+    "watchlist.release": {"list": _LIST, "capsule": "YWdl" * 80, "ttl_s": 28_800.0},
+    "watchlist.revoke": {"list": _LIST, "entry": "9b" * 32},
+}
 
 STATE = State(
     v=1,

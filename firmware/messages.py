@@ -12,7 +12,7 @@ from typing import Annotated, Generic, Literal, TypeVar
 
 import msgspec
 
-from firmware.policy.table import CommandName
+from ota.content import Kind, Moment, Sha256
 
 MAX_COMMAND_BYTES = 16 * 1024
 MAX_RECEIPT_BYTES = 8 * 1024
@@ -31,8 +31,14 @@ UptimeS = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 # Wider than [-1, 1] because a float32 product may be a hair over 1; bounded because JSON would turn NaN into null.
 Cosine = Annotated[float, msgspec.Meta(ge=-2.1, le=2.1)]
 
-Mode = Literal["seeing", "paused", "stopped", "purged", "locked", "ended"]
-"""``seeing`` looks at frames. ``paused`` looks at none and keeps the list; the others have wiped it."""
+Mode = Literal["seeing", "paused", "unarmed", "stopped", "purged", "locked", "ended"]
+"""``seeing`` looks at frames. ``paused`` looks at none and keeps the list. ``unarmed`` has no list and waits for the
+release of one; the others have wiped it."""
+Memory = Literal["secret", "locked", "open"]
+"""Where templates lie: in memory that not even the kernel maps (memfd_secret), in locked memory, or in neither."""
+Fault = Literal["", "never-checked", "unreachable", "clock", "expired", "not-signed", "rollback", "refused", "disk"]
+"""Why this van has not what it could have: a closed list, readable on the way."""
+Phase = Literal["offered", "armed", "trial", "active", "refused"]
 Reason = Literal["routine", "officer-safety", "public-request", "technical", "test", "end-of-deployment", "other"]
 """Why a command is given: a closed list, since commands are readable on the way and free text may name somebody."""
 Outcome = Literal["done", "refused", "failed"]
@@ -45,8 +51,9 @@ class MatchEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     ``similarity`` and ``threshold`` are cosines in [-1, 1]; ``margin``, in [0, 2], is the distance to the next entry.
     Not a number is refused on receipt. ``boot`` and ``sequence`` number what this van says, without gaps.
-    ``crop_jpeg`` shows the matched face only: all else in it is blurred. ``*_t_ns`` are monotonic, ``*_utc`` and
-    ``expires_at``, after which nobody may act on it, ISO 8601.
+    ``crop_jpeg`` shows the matched face only: all else in it is blurred; ``portrait`` is the entry's own small picture
+    (JPEG or PNG), where the list has one, for the officer's comparison; ``minor``: the entry is a child's, so more care
+    is due. ``*_t_ns`` are monotonic, ``*_utc`` and ``expires_at``, after which nobody may act on it, ISO 8601.
     """
 
     id: Id
@@ -68,6 +75,8 @@ class MatchEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     watchlist_digest: Digest
     model_digest: Digest
     crop_jpeg: bytes
+    portrait: bytes = b""
+    minor: bool = False
 
 
 class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -83,35 +92,9 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     ctr: Count
     exp_up: UptimeS
     cmd: Annotated[str, msgspec.Meta(max_length=32)]
-    args: dict[Annotated[str, msgspec.Meta(max_length=32)], float]
+    args: dict[Annotated[str, msgspec.Meta(max_length=32)], float | Annotated[str, msgspec.Meta(max_length=1024)]]
     reason: Reason
     authority: Reference = ""
-
-
-class NoArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Of most commands."""
-
-
-class RaiseThreshold(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The new threshold, a cosine; it must be above the one in force."""
-
-    threshold: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
-
-
-ARGUMENTS: dict[CommandName, type[NoArguments | RaiseThreshold]] = {
-    "status": NoArguments,
-    "pause": NoArguments,
-    "resume": NoArguments,
-    "stop": NoArguments,
-    "purge": NoArguments,
-    "lock": NoArguments,
-    "raise-threshold": RaiseThreshold,
-    "update.check": NoArguments,
-    "selftest": NoArguments,
-    "report": NoArguments,
-    "reboot": NoArguments,
-}
-"""All commands that there are. What is not here cannot be said: no export, no lower threshold, no entry, no shell."""
 
 
 class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -167,11 +150,31 @@ class Versions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     policy: Digest
 
 
+class Fitted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One thing that came over the air, and how far it has come on this van."""
+
+    kind: Kind
+    sha256: Sha256
+    counter: Count
+    phase: Phase
+
+
+class Updates(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How it stands with updates. ``floor``, ``checked``: seconds since the epoch; see :mod:`firmware.handover`."""
+
+    floor: Moment
+    checked: Moment
+    fault: Fault
+    fitted: tuple[Fitted, ...]
+
+
 class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A van's manifest, signed and retained: an old one is told by ``boot``, ``n`` and ``uptime_s``.
 
     ``walled``: the process that sees faces truly has no network. ``alarms`` is how many there are; their words, which
     may name a camera, are in the encrypted :class:`Health`. ``last_sequence`` is the last number that was given out.
+    ``release_key`` is the age recipient to which a list's key may be released now; it is made in RAM, changes with each
+    start and each use, and is empty where lists come as a folder. ``updates``: absent where no agent is configured.
     """
 
     v: Literal[1]
@@ -190,6 +193,9 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     last_sequence: Count
     versions: Versions
     counters: Counters
+    release_key: Annotated[str, msgspec.Meta(pattern=r"^(age1[a-z0-9]{58})?\Z")] = ""
+    memory: Memory = "open"
+    updates: Updates | None = None
 
 
 class Hint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

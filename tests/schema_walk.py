@@ -40,5 +40,5 @@ def texts(document: Schema, schema: Schema, place: str) -> Iterator[tuple[str, S
 
 
 def _open(schema: Schema) -> bool:
-    closed = "const" in schema or "enum" in schema or "allOf" in schema or "contentEncoding" in schema
+    closed = not {"const", "enum", "allOf", "anyOf", "oneOf", "contentEncoding"}.isdisjoint(schema)
     return not closed and schema.get("type") not in ("integer", "number", "boolean", "null")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from firmware.messages import ARGUMENTS
+from firmware.arguments import ARGUMENTS
 from firmware.policy.table import SHIPPED, PolicyError, load_table
 from firmware.policy.trust import MAX_RECIPIENTS, Policy, load_policy
 from tests.keyring import KEYRING, Keyring

@@ -15,8 +15,9 @@ import msgspec
 from securesystemslib.signer import CryptoSigner
 
 from firmware import envelope
+from firmware.arguments import ARGUMENTS, RaiseThreshold
 from firmware.envelope import EnvelopeError, Signed
-from firmware.messages import ARGUMENTS, MAX_COMMAND_BYTES, MAX_LIFETIME_S, Command, RaiseThreshold, Reason, State
+from firmware.messages import MAX_COMMAND_BYTES, MAX_LIFETIME_S, Command, Reason, State
 from firmware.policy.table import CommandName, CommandTable, Rule
 
 LIFETIME_S = 60
@@ -32,7 +33,7 @@ class Wish:
 
     Attributes:
         cmd: the command's name.
-        args: by name; only ``raise-threshold`` has any.
+        args: by name, as the command's type in :mod:`firmware.messages` has them.
         reason: a word of the closed list.
         authority: the deployment's authority, opaquely; may be empty.
         lifetime_s: how long the van may still obey, from now.
@@ -40,7 +41,7 @@ class Wish:
 
     cmd: str
     reason: str
-    args: Mapping[str, float] = field(default_factory=dict)
+    args: Mapping[str, float | str] = field(default_factory=dict)
     authority: str = ""
     lifetime_s: float = LIFETIME_S
 
@@ -204,6 +205,11 @@ def write_file(path: Path, data: bytes, *, replace: bool) -> None:
         raise CommandError(f"{path}: {error.strerror}") from error
 
 
+def _shown(value: float | str) -> str:
+    """A capsule is long, and nobody can read it."""
+    return value[:16] if isinstance(value, str) else f"{value:g}"
+
+
 def _mode(state: State | None) -> str:
     return "seeing" if state is None else state.mode
 
@@ -217,7 +223,7 @@ def expires_in_s(command: Command, state: State | None, uptime_s: float) -> floa
 
 def summary(signed: Signed, command: Command, expires_s: float | None) -> list[tuple[str, str]]:
     """What somebody is about to sign or send, in words: a title and a text for each row."""
-    args = ", ".join(f"{name} {value:g}" for name, value in command.args.items())
+    args = ", ".join(f"{name} {_shown(value)}" for name, value in command.args.items())
     left = "not known: no state of this van was heard" if expires_s is None else f"in {expires_s:.0f} s"
     return [
         ("command", command.cmd),

@@ -54,30 +54,39 @@ def use_by(event: MatchEvent, now_unix: float) -> str:
 def match_line(event: MatchEvent, now_unix: float) -> str:
     """One line. It says *possible*: an officer decides."""
     return printable(
-        f"possible match  entry {event.entry} ({event.category})  similarity {event.similarity:.3f}"
+        f"possible match  entry {event.entry} ({event.category}{', A CHILD' if event.minor else ''})"
+        f"  similarity {event.similarity:.3f}"
         f"  threshold {event.threshold:.3f}  {use_by(event, now_unix)}  van {event.van}  camera {event.camera}"
         f"  observations {event.observations}  {event.decided_utc}  id {event.id}"
     )
 
 
 def match_json(event: MatchEvent, now_unix: float) -> str:
-    """The event as one JSON line, without the crop."""
+    """The event as one JSON line, without its pictures."""
     fields: dict[str, Any] = msgspec.structs.asdict(event)
-    del fields["crop_jpeg"]
+    del fields["crop_jpeg"], fields["portrait"]
     return as_json({**fields, "use": use_by(event, now_unix)})
 
 
 def save_crop(event: MatchEvent, folder: Path) -> Path:
-    """Write the crop into ``folder``, for its owner alone; what comes from the network never becomes a path.
+    """Write the crop into ``folder``, for its owner alone, and the entry's portrait beside it, where there is one.
+
+    What comes from the network never becomes a path.
 
     Raises:
         OSError: the folder is not writable.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / f"{re.sub(r'[^A-Za-z0-9_-]', '_', f'{event.van}_{event.id}')[:140]}.jpg"
+    stem = re.sub(r"[^A-Za-z0-9_-]", "_", f"{event.van}_{event.id}")[:140]
+    if event.portrait:
+        _write_private(folder / f"{stem}-entry.jpg", event.portrait)
+    return _write_private(folder / f"{stem}.jpg", event.crop_jpeg)
+
+
+def _write_private(path: Path, data: bytes) -> Path:
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as file:
-        file.write(event.crop_jpeg)
+        file.write(data)
     return path
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from firmware.config import ConfigError, load
 from firmware.log import Log
-from firmware.match.wall import raise_wall
+from firmware.match.wall import raise_limit, raise_wall
 
 
 def main(arguments: list[str]) -> int:
@@ -19,6 +19,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m firmware.match CONFIG.toml\n")
         return 2
+    raise_limit()
     return _match(Path(arguments[0]), raise_wall())
 
 
@@ -27,6 +28,7 @@ def _match(path: Path, wall: str) -> int:
     from board.board import open_board
     from firmware.envelope import KeyFileError
     from firmware.match.database import DiskError
+    from firmware.match.kept import KeptError
     from firmware.match.service import serve
     from firmware.match.settings import MatchFile
     from firmware.match.watchlist import WatchlistError
@@ -43,7 +45,7 @@ def _match(path: Path, wall: str) -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         return serve(file, open_board(), wall, log, stop)
-    except (ModelError, WatchlistError, PolicyError, KeyFileError, DiskError) as error:
+    except (ModelError, WatchlistError, PolicyError, KeyFileError, DiskError, KeptError) as error:
         log.alarm("cannot match", reason=str(error))
         return 1
 

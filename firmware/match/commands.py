@@ -10,15 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from firmware.arguments import RaiseThreshold, ReleaseList, RevokeEntry
 from firmware.match.gate import Order
-from firmware.match.orders import WIPED, OrdersError, Standing, StandingOrders
+from firmware.match.orders import NOT_KEPT, WIPED, OrdersError, Standing, StandingOrders
 from firmware.match.voice import Result
-from firmware.messages import RaiseThreshold
 from firmware.policy.table import CommandName
 from models.manifest import ModelError
 
 HISTORY_MAX = 200
-NOT_KEPT = "in force, but a restart would forget it"
+_NO_AGENT = Result("failed", "no update agent")
 
 
 class Looking(Protocol):
@@ -41,6 +41,41 @@ class Looking(Protocol):
         """Run the golden vectors; raises :class:`models.manifest.ModelError` where they are not reproduced."""
 
 
+class Lists(Protocol):
+    """Whatever gets this van its list, where that is an update agent."""
+
+    def release(self, asked: ReleaseList) -> Result:
+        """Have a list in use."""
+
+    def revoke(self, asked: RevokeEntry) -> Result:
+        """Use an entry or a list never again."""
+
+    def check(self) -> Result:
+        """Look for updates."""
+
+    def wipe(self) -> None:
+        """Overwrite the list, and take no key for another before there is a new release key."""
+
+
+class NoLists:
+    """A van without an update agent."""
+
+    def release(self, asked: ReleaseList) -> Result:  # noqa: ARG002
+        """There is none."""
+        return _NO_AGENT
+
+    def revoke(self, asked: RevokeEntry) -> Result:  # noqa: ARG002
+        """There is none."""
+        return _NO_AGENT
+
+    def check(self) -> Result:
+        """There is none."""
+        return _NO_AGENT
+
+    def wipe(self) -> None:
+        """Nothing to overwrite."""
+
+
 @dataclass(frozen=True)
 class Machinery:
     """What commands reach besides the look.
@@ -49,11 +84,13 @@ class Machinery:
         uptime_s: monotonic seconds since this boot's start.
         end_deployment: from now on what was not receipted has its time limit; raises nothing.
         reboot: asks for a restart of the machine; False where nobody would hear it, OSError where it cannot be asked.
+        lists: gets this van its list.
     """
 
     uptime_s: Callable[[], float]
     end_deployment: Callable[[], None]
     reboot: Callable[[], bool]
+    lists: Lists = NoLists()
 
 
 class Commands:
@@ -89,8 +126,14 @@ class Commands:
             "raise-threshold": self._raise_threshold,
             "selftest": self._self_test,
             "reboot": self._reboot,
-            "update.check": lambda order: Result("failed", "no update agent"),
+            "update.check": lambda order: self._machinery.lists.check(),
+            "watchlist.release": self._release,
+            "watchlist.revoke": self._revoke,
         }
+
+    def begin_anew(self) -> None:
+        """End this process, to be started again."""
+        self.start_anew = True
 
     def carry_out(self, order: Order) -> Result:
         """Do it, and say what became of it."""
@@ -106,6 +149,8 @@ class Commands:
                 self.looking.wipe()
             else:
                 self.looking.rest()
+        if mode in WIPED:
+            self._machinery.lists.wipe()
         try:
             self._orders.narrow(mode)
         except OrdersError:
@@ -139,6 +184,16 @@ class Commands:
         except OrdersError:
             return Result("done", NOT_KEPT)
         return Result("done")
+
+    def _release(self, order: Order) -> Result:
+        if self.fault:
+            return Result("refused", "self-test failed")
+        asked = order.arguments
+        return self._machinery.lists.release(asked) if isinstance(asked, ReleaseList) else _NO_AGENT
+
+    def _revoke(self, order: Order) -> Result:
+        asked = order.arguments
+        return self._machinery.lists.revoke(asked) if isinstance(asked, RevokeEntry) else _NO_AGENT
 
     def _self_test(self, _order: Order) -> Result:
         if self.looking is None:

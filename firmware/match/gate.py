@@ -17,18 +17,10 @@ from typing import Literal, TypeVar
 import msgspec
 
 from firmware import envelope
+from firmware.arguments import ARGUMENTS, Arguments
 from firmware.envelope import EnvelopeError, Signed
 from firmware.log import Log
-from firmware.messages import (
-    ARGUMENTS,
-    MAX_COMMAND_BYTES,
-    MAX_LIFETIME_S,
-    MAX_RECEIPT_BYTES,
-    Command,
-    NoArguments,
-    RaiseThreshold,
-    Receipt,
-)
+from firmware.messages import MAX_COMMAND_BYTES, MAX_LIFETIME_S, MAX_RECEIPT_BYTES, Command, Receipt
 from firmware.policy.table import CommandName
 from firmware.policy.trust import Policy
 from firmware.wire import Heard
@@ -67,7 +59,7 @@ class Order:
 
     command: Command
     name: CommandName
-    arguments: NoArguments | RaiseThreshold
+    arguments: Arguments
     by: frozenset[str]
 
 
@@ -101,13 +93,16 @@ class Gate:
         policy: whose signatures count.
         log: told of refusals, each reason at most once a second with its count.
         uptime_s: monotonic seconds since this boot's start.
+
+    Attributes:
+        policy: may be changed at any moment; what was heard before is held against the new one once more.
     """
 
     def __init__(self, van: str, boot: str, policy: Policy, log: Log, uptime_s: Callable[[], float]) -> None:
         self.refused: Counter[str] = Counter()
         self._van = van
         self._boot = boot
-        self._policy = policy
+        self.policy = policy
         self._log = log
         self._uptime_s = uptime_s
         self._counters: dict[str, int] = {}
@@ -130,7 +125,7 @@ class Gate:
 
     def second_thoughts(self, order: Order, mode: str) -> Refusal | None:
         """Why it must not be carried out any more: a lock may have come since it was heard, or its time be over."""
-        if not self._policy.satisfies(self._policy.table.rule(order.name, mode), order.by):
+        if not self.policy.satisfies(self.policy.table.rule(order.name, mode), order.by):
             return "signatures"
         return "expired" if self._uptime_s() > order.command.exp_up else None
 
@@ -153,7 +148,7 @@ class Gate:
         digest = hashlib.sha256(heard.payload).digest()
         if digest in self._receipts:
             return ()  # a row does not come back, so its receipt is needed once
-        if not self._policy.signed_by_control_room(signed):
+        if not self.policy.signed_by_control_room(signed):
             raise _Not("not the control room")
         receipt = _decoded(signed.payload, _receipt)
         if receipt.van != self._van:
@@ -192,9 +187,9 @@ class Gate:
         if command.cmd not in ARGUMENTS:
             raise _Not("unknown command")
         name: CommandName = command.cmd
-        by = self._policy.signed_by(signed)
-        table = self._policy.table
-        if not self._policy.satisfies(table.rule(name, mode), by):
+        by = self.policy.signed_by(signed)
+        table = self.policy.table
+        if not self.policy.satisfies(table.rule(name, mode), by):
             raise _Not("signatures")
         if tail != table.class_of(name, mode):
             raise _Not("wrong class")

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from board.board import Board
 from board.camera import Frame
@@ -21,15 +22,18 @@ from firmware.match.ahead import ahead
 from firmware.match.capture import Slots
 from firmware.match.decision import PossibleMatch
 from firmware.match.finder import Finder
+from firmware.match.kept import Kept, KeptError
 from firmware.match.networks import Networks, open_networks
 from firmware.match.pipeline import Pipeline
 from firmware.match.portraits import enrol
 from firmware.match.settings import MatchSettings
 from firmware.match.shedding import EVERY
 from firmware.match.throttle import Machine, Throttle
-from firmware.match.watchlist import Watchlist
+from firmware.match.watchlist import Watchlist, WatchlistError
 from firmware.messages import Counters
 from models.faces import Faces
+from models.manifest import ModelError
+from models.vision import Vision
 
 _TICK_S = 0.2
 """How often time passes for the tracks of silent cameras; bounds how late a template is overwritten."""
@@ -52,32 +56,75 @@ class Parts:
     board_alarms: tuple[str, ...] = ()
 
 
-def prepare(settings: MatchSettings, threshold: float, board: Board, log: Log) -> Parts:
-    """Open the networks and enrol the list.
+def proven_networks(settings: MatchSettings, board: Board, kept: Kept, log: Log) -> Networks:
+    """The networks of this machine, each proven: those that came over the air, or, with an alarm, the shipped ones.
+
+    A list is made for one model: one that came for a model that cannot be used is refused when it is released.
+
+    Raises:
+        ModelError: a shipped network is not here or not right.
+    """
+    try:
+        networks = open_networks(board, settings.prefilter, settings.sizes_px, folder=kept.model_folder())
+    except (KeptError, ModelError) as error:
+        if not kept.model:
+            raise
+        log.alarm("the model that came over the air cannot be used; the shipped one is", reason=str(error))
+        kept.forget_model()
+        networks = open_networks(board, settings.prefilter, settings.sizes_px)
+    for alarm in networks.alarms:
+        log.alarm("networks", reason=alarm)
+    return networks
+
+
+def enrolled(folder: Path, vision: Vision, board: Board, log: Log) -> Watchlist:
+    """The list of a folder of portraits, on a host.
+
+    Raises:
+        WatchlistError: no portrait is fit, or this is a van.
+    """
+    if not board.tries_unsigned:
+        raise WatchlistError("match.portraits: a list that nobody signed is for hosts; a van gets its by 'handover'")
+    enrolment = enrol(folder, vision)
+    for refusal in enrolment.refusals:
+        log.alarm("portrait refused", file=refusal.file, reason=refusal.reason)
+    return enrolment.watchlist
+
+
+def prepare(settings: MatchSettings, threshold: float, board: Board, networks: Networks, watchlist: Watchlist) -> Parts:
+    """What looks for this list.
 
     Args:
         settings: the configuration.
         threshold: the least similarity that was ordered; the higher of it and the configuration's counts.
         board: says what this machine is made for.
-        log: told of what is not as it should be.
-
-    Raises:
-        ModelError: a network is not here or not right.
-        WatchlistError: no portrait is fit.
+        networks: proven ones.
+        watchlist: made by them.
     """
-    networks = open_networks(board, settings.prefilter, settings.sizes_px)
-    for alarm in networks.alarms:
-        log.alarm("networks", reason=alarm)
-    vision = networks.vision
-    enrolment = enrol(settings.portraits, vision)
-    for refusal in enrolment.refusals:
-        log.alarm("portrait refused", file=refusal.file, reason=refusal.reason)
-    pipeline = Pipeline(vision, enrolment.watchlist, settings.pipeline())
+    pipeline = Pipeline(networks.vision, watchlist, settings.pipeline())
     if threshold > pipeline.threshold:
         pipeline.raise_threshold(threshold)
     slots = Slots(tuple(camera.name for camera in settings.cameras))
     throttle = Throttle(Machine(board.heat, board.power_mode, fallback=bool(networks.fault)))
-    return Parts(networks, enrolment.watchlist, pipeline, slots, throttle, board.alarms)
+    return Parts(networks, watchlist, pipeline, slots, throttle, board.alarms)
+
+
+class Unarmed:
+    """A van's eyes while it has no list: shut, and ready."""
+
+    def __init__(self, vision: Vision, threshold: float) -> None:
+        self.threshold = threshold
+        self.self_test = vision.self_test
+
+    def rest(self) -> None:
+        """Nothing was seen."""
+
+    def wipe(self) -> None:
+        """Nothing was seen, and there is no list."""
+
+    def raise_threshold(self, threshold: float) -> None:
+        """Ask for at least this similarity, as soon as there is a list."""
+        self.threshold = threshold
 
 
 class Look:

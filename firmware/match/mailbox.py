@@ -86,6 +86,11 @@ class Mailbox:
         """Link says that the broker is there."""
         return self._linked is not None and self._linked.connected
 
+    def wait(self, timeout_s: float) -> None:
+        """Until there may be something new, at most ``timeout_s``."""
+        with self.changed:
+            self.changed.wait(timeout_s)
+
     def nudge(self) -> None:
         """There may be something new to send."""
         with self.changed:
@@ -249,7 +254,10 @@ class Mailbox:
         if self._state_flies:
             return ()
         snapshot = self.snapshot()
-        news = (snapshot.mode, snapshot.walled, snapshot.alarms, snapshot.entries, snapshot.threshold)
+        news = (
+            *(snapshot.mode, snapshot.walled, snapshot.alarms, snapshot.entries, snapshot.threshold),
+            *(snapshot.release_key, snapshot.memory, snapshot.updates),
+        )
         if news == self._said and now_s < self._state_at_s:
             return ()
         self._said, self._state_at_s, self._state_flies = news, now_s + STATE_EVERY_S, True

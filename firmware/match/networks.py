@@ -7,6 +7,7 @@ says so in every status until it is mended. A pre-filter that cannot be had only
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from board.board import Board
@@ -17,7 +18,7 @@ from models.manifest import ModelError
 from models.prefilter import Gate
 from models.prefilter_detectnet import Preset, open_detectnet
 from models.runner_openvino import OpenVinoBackend
-from models.vision import Canvas, Vision, open_vision
+from models.vision import Canvas, Vision, open_folder
 
 _TENSORRT = "TensorRT "
 Sizes = tuple[tuple[int, int], ...]
@@ -58,6 +59,7 @@ def open_networks(
     prefilter: Preset | None = None,
     sizes_px: Sizes = (),
     tensorrt: OpenTensorRt = open_tensorrt,
+    folder: Path | None = None,
 ) -> Networks:
     """The networks of this machine.
 
@@ -66,23 +68,24 @@ def open_networks(
         prefilter: that is wanted.
         sizes_px: (width, height) of the cameras' pictures: their engines are loaded now and not when it is hot.
         tensorrt: opens the GPU.
+        folder: of a model that came over the air; the shipped one if absent.
 
     Raises:
         ModelError: not even the processor can run them.
     """
-    vision, fault = _vision(board, sizes_px, tensorrt)
+    vision, fault = _vision(board, sizes_px, tensorrt, folder)
     gate, gate_fault = (None, "") if prefilter is None else _gate(prefilter, vision)
     return Networks(vision, fault, gate, gate_fault)
 
 
-def _vision(board: Board, sizes_px: Sizes, tensorrt: OpenTensorRt) -> tuple[Vision, str]:
+def _vision(board: Board, sizes_px: Sizes, tensorrt: OpenTensorRt, folder: Path | None) -> tuple[Vision, str]:
     if board.networks == "openvino":
-        return open_vision(OpenVinoBackend()), ""
+        return open_folder(OpenVinoBackend(), folder), ""
     try:
         backend = tensorrt(board.engines, board.device_key, board.power_mode().name, "fp16")
-        return _with_detectors(open_vision(backend), sizes_px), ""
+        return _with_detectors(open_folder(backend, folder), sizes_px), ""
     except (ModelError, DeviceKeyError) as error:
-        return open_vision(OpenVinoBackend()), str(error)
+        return open_folder(OpenVinoBackend(), folder), str(error)
 
 
 def _with_detectors(vision: Vision, sizes_px: Sizes) -> Vision:

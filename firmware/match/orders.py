@@ -19,6 +19,7 @@ from models.durable import replace_durably
 Standing = Literal["seeing", "paused", "stopped", "purged", "locked"]
 NARROWER: tuple[Standing, ...] = ("seeing", "paused", "stopped", "purged", "locked")
 """From the widest to the narrowest. An order to narrow never widens."""
+NOT_KEPT = "in force, but a restart would forget it"
 WIPED: frozenset[str] = frozenset({"stopped", "purged", "locked"})
 """In these the van has no list, and gets none before it was released again and has started anew."""
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from firmware import wire
+from firmware import framing, wire
 from firmware.log import Log
 from firmware.match.mailbox import Mailbox
 
@@ -72,7 +72,7 @@ class Outbound:
                     peer.settimeout(_PEER_TIMEOUT_S)
                     peer.connect(str(self._path))
                     self._serve(peer)
-            except (OSError, wire.WireError) as error:
+            except (OSError, framing.WireError) as error:
                 self._lost(str(error))
             self._stop.wait(_RETRY_S)
 
@@ -81,7 +81,7 @@ class Outbound:
             self._log.alarm("link lost", reason=reason)
 
     def _serve(self, peer: socket.socket) -> None:
-        wire.send(peer, wire.Hello(self._boot))
+        framing.send(peer, wire.Hello(self._boot))
         self._log.info("link connected")
         receiver = threading.Thread(target=self._receive, args=(peer,), name="outbound receiver", daemon=True)
         receiver.start()
@@ -101,7 +101,7 @@ class Outbound:
     def _send(self, peer: socket.socket) -> None:
         messages = self._mailbox.outgoing(self._clock())
         if messages:
-            peer.sendall(b"".join(map(wire.framed, messages)))
+            peer.sendall(b"".join(map(framing.framed, messages)))
 
     def _wait(self) -> None:
         with self._mailbox.changed:
@@ -126,7 +126,7 @@ class Outbound:
                 self._mailbox.hear(message, self._clock())
         except TimeoutError:
             self._log.alarm("link says nothing", for_s=_PEER_TIMEOUT_S)
-        except (OSError, wire.WireError) as error:
+        except (OSError, framing.WireError) as error:
             self._log.alarm("link's word was lost", reason=str(error))
         finally:
             self._mailbox.nudge()

@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS deployments (boot TEXT PRIMARY KEY, left_s REAL);
 """
 _COLUMNS = "SELECT seq, id, channel, payload FROM rows"
 _INSERT = "INSERT INTO rows (seq, id, channel, boot, payload) VALUES (?, ?, ?, ?, ?)"
-_END_THIS = "UPDATE deployments SET left_s = ? WHERE left_s IS NULL AND boot = ?"
+_END_ALL = "UPDATE deployments SET left_s = ? WHERE left_s IS NULL"
 _END_OTHERS = "UPDATE deployments SET left_s = ? WHERE left_s IS NULL AND boot != ?"
 _EXPIRE = "DELETE FROM rows WHERE boot IN (SELECT boot FROM deployments WHERE left_s <= 0) RETURNING id"
 
@@ -87,7 +87,8 @@ class Outbox:
         self.fault = ""
         self._quota = quota
         self._reserve = path.with_name(f"{path.name}.reserve")
-        self._boot = boot
+        self._run = self._boot = boot
+        self._deployments = 0
         self._log = log
         self._clock = clock
         self._lock = threading.RLock()
@@ -154,13 +155,20 @@ class Outbox:
                 self._with_room(lambda: self._delete(on_disk))
             return list(held.values())
 
+    def begin_deployment(self) -> None:
+        """What is stored from now on belongs to a deployment of its own."""
+        with self._lock:
+            self._deployments += 1
+            self._boot = f"{self._run}.{self._deployments}"
+
     def end_deployment(self) -> None:
-        """From now on the rows of this run have ``TTL_S`` to be receipted. The first call counts.
+        """From now on what this run has stored has ``TTL_S`` to be receipted, and so has what it stores until
+        :meth:`begin_deployment`. The first call counts.
 
         Raises:
             DiskError: the disk refused.
         """
-        self._with_room(lambda: self._end(_END_THIS))
+        self._with_room(lambda: self._end(_END_ALL))
 
     def tend(self) -> int:
         """Bring to disk what waits in memory, and delete what is past its time; returns how many were deleted.
@@ -246,16 +254,16 @@ class Outbox:
             db.execute("DELETE FROM deployments WHERE left_s <= 0")
         return lost
 
-    def _end(self, statement: str) -> None:
+    def _end(self, statement: str, *values: str) -> None:
         with self._db.transaction() as db:
-            db.execute(statement, (TTL_S, self._boot))
+            db.execute(statement, (TTL_S, *values))
 
     def _end_others(self) -> None:
         """Deployments whose end nobody saw have ended by now. A disk that refuses is no reason to be dumb."""
         if not self._db.read("SELECT 1 FROM deployments WHERE left_s IS NULL"):
             return
         try:
-            self._with_room(lambda: self._end(_END_OTHERS))
+            self._with_room(lambda: self._end(_END_OTHERS, self._boot))
         except DiskError as error:
             self._note(str(error))
 

@@ -12,8 +12,10 @@ from firmware.match.voice import Origin
 from firmware.messages import ACT_WITHIN_S, MatchEvent
 
 
-def event_of(match: PossibleMatch, frame: Frame, origin: Origin) -> Callable[[str, int], MatchEvent]:
-    """The event of a decision on ``frame``, but for its id and its number."""
+def event_of(
+    match: PossibleMatch, frame: Frame, origin: Origin, portrait: bytes = b""
+) -> Callable[[str, int], MatchEvent]:
+    """The event of a decision on ``frame``, but for its id and its number; ``portrait`` is the entry's."""
     decided = origin.now()
     crop = matched_face_jpeg(frame.picture.rgb(), match.track.box, match.beside)
 
@@ -38,6 +40,8 @@ def event_of(match: PossibleMatch, frame: Frame, origin: Origin) -> Callable[[st
             watchlist_digest=origin.versions.watchlist,
             model_digest=origin.versions.model,
             crop_jpeg=crop,
+            portrait=portrait,
+            minor=match.candidate.entry.minor,
         )
 
     return numbered

@@ -8,37 +8,25 @@ nothing, also after a restart. A dead thread ends the process; its supervisor st
 from __future__ import annotations
 
 import contextlib
-import secrets
 import sys
 import threading
-import time
-import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timezone
-from importlib.metadata import version
 
 from board.board import Board
 from board.camera import Frame
 from firmware.envelope import load_signer
 from firmware.log import Log
-from firmware.match.commands import Commands, Machinery
-from firmware.match.database import DiskError
+from firmware.match.arming import Arming
 from firmware.match.decision import PossibleMatch
-from firmware.match.gate import Gate
-from firmware.match.looking import Look, prepare
-from firmware.match.mailbox import Desk, Mailbox
-from firmware.match.orders import StandingOrders
-from firmware.match.outbound import Outbound
-from firmware.match.outbox import Outbox
+from firmware.match.looking import Look, Unarmed, enrolled, prepare, proven_networks
+from firmware.match.networks import Networks
+from firmware.match.office import Office, end_deployment, open_office
+from firmware.match.release import Fit
 from firmware.match.report import event_of
-from firmware.match.seal import Sealer
 from firmware.match.settings import MatchFile
-from firmware.match.status import Status
-from firmware.match.voice import Origin, Voice
 from firmware.match.wall import WALLED
-from firmware.messages import Versions
-from firmware.policy.trust import load_policy
+from firmware.match.watchlist import Watchlist
 
 START_ANEW = 3
 """Exit code: start this process again, at once."""
@@ -47,23 +35,13 @@ _POLL_S = 0.2
 
 
 @dataclass(frozen=True)
-class Office:
-    """What this process speaks and listens with, whether or not it looks.
+class Site:
+    """What this process was given."""
 
-    Attributes:
-        status: how it is doing.
-        outbox: holds what must not be lost.
-        voice: says things.
-        commands: carries out.
-        mailbox, outbound: the way in and out.
-    """
-
-    status: Status
-    outbox: Outbox
-    voice: Voice
-    commands: Commands
-    mailbox: Mailbox
-    outbound: Outbound
+    file: MatchFile
+    board: Board
+    log: Log
+    stop: threading.Event
 
 
 def serve(file: MatchFile, board: Board, wall: str, log: Log, stop: threading.Event) -> int:
@@ -78,16 +56,16 @@ def serve(file: MatchFile, board: Board, wall: str, log: Log, stop: threading.Ev
 
     Raises:
         ModelError: a network is not here or not right.
-        WatchlistError: no portrait is fit.
+        WatchlistError: no portrait is fit, or a van was given a folder of them.
         PolicyError, KeyFileError, DiskError: the van cannot speak, so it does not look.
     """
     sys.setswitchinterval(0.0005)
     (log.info if wall == WALLED else log.alarm)("wall", wall=wall)
-    office = _open(file, board, wall, log)
+    office = open_office(file, board, wall, log)
     with contextlib.closing(office.outbox):
         try:
             if not office.status.orders.wiped:
-                _look(file, board, office, stop, log)
+                _see(Site(file, board, log, stop), office)
             _attend(office, stop)
         finally:
             _leave(office, log)
@@ -97,50 +75,47 @@ def serve(file: MatchFile, board: Board, wall: str, log: Log, stop: threading.Ev
     return START_ANEW if office.commands.start_anew else 0
 
 
-def _open(file: MatchFile, board: Board, wall: str, log: Log) -> Office:
-    settings, boot, started_s = file.match, secrets.token_hex(16), time.monotonic()
-    policy = load_policy(settings.policy)
-    sealer = Sealer(load_signer(settings.signing_key), policy.recipients)
-    is_new = not (settings.state / "outbox.db").exists()
-    outbox = Outbox(settings.state / "outbox.db", settings.quota, boot, log, time.monotonic)
-    orders = StandingOrders(settings.state / "orders.json", log, first_start=is_new, make_room=outbox.make_room)
-    origin = Origin(
-        van=file.van,
-        boot=boot,
-        versions=Versions(kerbside=version("kerbside"), model="", watchlist="", policy=policy.digest),
-        uptime_s=lambda: time.monotonic() - started_s,
-        now=lambda: datetime.now(timezone.utc),
-        new_id=lambda: uuid.uuid4().hex,
-    )
-
-    voice = Voice(origin, sealer, outbox)
-    commands = Commands(orders, Machinery(origin.uptime_s, lambda: _end_deployment(outbox, log), board.request_reboot))
-    status = Status(time.monotonic, wall, orders, outbox, commands)
-    gate = Gate(file.van, boot, policy, log, origin.uptime_s)
-    mailbox = Mailbox(Desk(voice, outbox, gate, status.snapshot, lambda: orders.mode), log)
-    office = Office(status, outbox, voice, commands, mailbox, Outbound(file.socket, boot, mailbox, log))
-    office.outbound.start()
-    return office
+def _see(site: Site, office: Office) -> None:
+    """With the list of a folder, or with one list after another as they are released."""
+    networks = proven_networks(site.file.match, site.board, office.kept, site.log)
+    office.voice.given(networks.vision.digest, "")
+    if site.file.match.portraits is not None:
+        _look(site, office, networks, enrolled(site.file.match.portraits, networks.vision, site.board, site.log))
+    elif office.arming is not None:
+        _look_when_released(site, office, office.arming, networks)
 
 
-def _end_deployment(outbox: Outbox, log: Log) -> None:
-    """From now on what nobody receipts has its time limit."""
-    try:
-        outbox.end_deployment()
-    except DiskError as error:
-        log.alarm("the deployment's end is not written down", reason=str(error))
+def _look_when_released(site: Site, office: Office, arming: Arming, networks: Networks) -> None:
+    settings, vision = site.file.match, networks.vision
+    signer = load_signer(settings.signing_key)
+    arming.fit = Fit(signer.public_key.keyid, vision.embedder.space, vision.embedder.dimension, settings.max_entries)
+    office.status.standing = (*site.board.alarms, *networks.alarms)
+    while not (site.stop.is_set() or office.status.orders.wiped or office.commands.start_anew):
+        office.commands.looking = office.commands.looking or Unarmed(vision, settings.threshold)
+        _carry_out(office)
+        if arming.watchlist is None:
+            office.mailbox.wait(_POLL_S)
+            continue
+        office.outbox.begin_deployment()
+        _look(site, office, networks, arming.watchlist)
+        arming.wipe()
+        end_deployment(office.outbox, site.log)
+        office.voice.given(vision.digest, "")
+    office.commands.looking = None
 
 
-def _look(file: MatchFile, board: Board, office: Office, stop: threading.Event, log: Log) -> None:
+def _look(site: Site, office: Office, networks: Networks, watchlist: Watchlist) -> None:
     """Until there is nothing left to see, or this van must not look."""
-    look = Look(prepare(file.match, office.status.orders.threshold, board, log), office.status.may_look, log)
+    settings = site.file.match
+    parts = prepare(settings, office.status.orders.threshold, site.board, networks, watchlist)
+    look = Look(parts, office.status.may_look, site.log)
     office.voice.given(look.model_digest, look.watchlist_digest)
     office.status.look = office.commands.looking = look
     try:
-        look.open_cameras(file.match, board)
+        look.open_cameras(settings, site.board)
         with contextlib.closing(look.matches()) as matches:
-            if _report(matches, office, stop, log):
-                stop.set()
+            if _report(matches, office, site.stop, site.log):
+                site.stop.set()
     finally:
         office.commands.looking = None
         look.close()
@@ -155,12 +130,12 @@ def _report(
     """
     for found in matches:
         if found is not None:
-            event = office.voice.possible_match(event_of(*found, office.voice.origin))
+            event = office.voice.possible_match(event_of(*found, office.voice.origin, office.portrait(found[0])))
             office.mailbox.nudge()
             log.info("possible match", id=event.id, camera=event.camera, similarity=event.similarity)
             continue
         _carry_out(office)
-        if stop.is_set() or office.status.orders.wiped or office.commands.start_anew:
+        if stop.is_set() or office.status.orders.wiped or office.commands.start_anew or office.has_lost_its_list:
             return False
     return True
 
@@ -169,8 +144,7 @@ def _attend(office: Office, stop: threading.Event) -> None:
     """Look at nothing; answer until the van is released and starts anew."""
     while not stop.is_set() and not office.commands.start_anew:
         _carry_out(office)
-        with office.mailbox.changed:
-            office.mailbox.changed.wait(_POLL_S)
+        office.mailbox.wait(_POLL_S)
 
 
 def _carry_out(office: Office) -> None:
@@ -178,15 +152,21 @@ def _carry_out(office: Office) -> None:
         raise RuntimeError("the outbound thread is dead")
     office.status.beat()
     office.status.orders.tend()
+    if office.arming is not None:
+        office.arming.tend()
     while (order := office.mailbox.take_order()) is not None:
         office.mailbox.settle(order, office.commands.carry_out(order))
 
 
 def _leave(office: Office, log: Log) -> None:
     """What was ordered until now is done; what comes now finds nobody and is not answered."""
-    _carry_out(office)
+    try:
+        _carry_out(office)
+    finally:
+        if office.arming is not None:
+            office.arming.close()
     office.status.ended = True
-    _end_deployment(office.outbox, log)
+    end_deployment(office.outbox, log)
     office.outbound.drain(_DRAIN_S)
     office.outbound.close()
     counters = office.mailbox.snapshot().counters

@@ -8,9 +8,11 @@ from typing import Annotated, Literal
 import msgspec
 
 from board.camera import CameraSpec
-from firmware.match.decision import SHIPPED_THRESHOLD, DecisionSettings
+from firmware.match.decision import DecisionSettings
 from firmware.match.outbox import Quota
 from firmware.match.pipeline import PipelineSettings
+from models.threshold import SHIPPED_THRESHOLD
+from ota.content import MAX_ENTRIES
 
 USUAL_PX = (1280, 720)
 """What a camera sends that is asked for no size (jetson-utils: videoOptions)."""
@@ -42,16 +44,21 @@ class MatchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``signing_key`` is the van's own (Ed25519, PKCS#8 PEM), ``policy`` the folder of who may command it and read its
     events, ``state`` that of what outlives a restart: the outbox and the standing orders. ``outbox_*_mb`` are units of
     1,000,000 bytes.
+    ``portraits`` is a folder of pictures to try things with on a host, in place of signed lists from ``handover``;
+    ``root`` is the root metadata that came with the release: from it match proves who signed what is handed over.
+    ``max_entries`` is the longest list that this van takes.
     ``prefilter`` names a network of jetson-inference that spares the detector empty frames; off when absent.
     """
 
-    portraits: Path
     signing_key: Path
     policy: Path
     state: Path
     cameras: Annotated[tuple[CameraSettings, ...], msgspec.Meta(min_length=1, max_length=8)]
+    portraits: Path | None = None
+    root: Path | None = None
     threshold: _Threshold = SHIPPED_THRESHOLD
     prefilter: Literal["facedetect", "peoplenet"] | None = None
+    max_entries: Annotated[int, msgspec.Meta(ge=1, le=MAX_ENTRIES)] = MAX_ENTRIES
     outbox_max_mb: Annotated[float, msgspec.Meta(gt=0, le=100_000)] = 256
     outbox_reserve_mb: Annotated[float, msgspec.Meta(ge=0, le=1_000)] = 16
 
@@ -82,9 +89,35 @@ class MatchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MatchFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole configuration file as ``match`` reads it; ``link`` is the other room's and stays opaque."""
+    """The whole configuration file as ``match`` reads it; what is the other rooms' stays opaque.
+
+    ``handover`` is the socket on which the update agent listens.
+    """
 
     van: _Name
     socket: Path
     match: MatchSettings
+    handover: Path | None = None
     link: object = None
+    agent: object = None
+
+    def __post_init__(self) -> None:
+        """Refuse two sources of lists, and none.
+
+        Raises:
+            ValueError: names both keys.
+        """
+        one_source(self.match, self.handover)
+
+
+def one_source(match: MatchSettings, handover: Path | None) -> None:
+    """Refuse two sources of lists, none, and one whose signatures nobody could verify.
+
+    Raises:
+        ValueError: names the keys.
+    """
+    if (match.portraits is None) == (handover is None):
+        which = "neither" if handover is None else "both"
+        raise ValueError(f"a list comes from 'handover', or on a host from 'match.portraits'; here is {which}")
+    if handover is not None and match.root is None:
+        raise ValueError("'handover' needs 'match.root', the root metadata that came with the release")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from firmware.match.arming import Arming
 from firmware.match.commands import Commands
 from firmware.match.looking import Look
 from firmware.match.orders import StandingOrders
@@ -28,6 +29,8 @@ class Status:
 
     Attributes:
         look: the part that looks; kept after its end for its counters.
+        arming: gets this van its list, where that is an update agent.
+        standing: what a person has to know of this machine while nothing is looked at.
         ended: the process is about to end.
     """
 
@@ -38,6 +41,8 @@ class Status:
         self._clock = clock
         self._beat_s = clock()
         self.look: Look | None = None
+        self.arming: Arming | None = None
+        self.standing: tuple[str, ...] = ()
         self.ended = False
         self._wall = wall
         self._outbox = outbox
@@ -53,7 +58,7 @@ class Status:
 
     def snapshot(self) -> Snapshot:
         """All of it, but for what the mailbox counts."""
-        look, gone = self.look, self.orders.wiped or self.ended
+        look, arming, gone = self.look, self.arming, self.orders.wiped or self.ended or self._unarmed()
         return Snapshot(
             mode=self._mode(),
             walled=self._wall == WALLED,
@@ -63,6 +68,9 @@ class Status:
             threshold=self.orders.threshold if look is None else look.threshold,
             counters=Counters() if look is None else look.counters(),
             cameras={} if look is None or gone else look.cameras,
+            release_key="" if arming is None or self.orders.wiped or self.ended else arming.release_key,
+            memory="open" if arming is None else arming.memory,
+            updates=None if arming is None else arming.updates,
         )
 
     def _mode(self) -> Mode:
@@ -70,11 +78,18 @@ class Status:
             return "ended"
         if self.orders.mode != "seeing":
             return self.orders.mode
+        if self._unarmed():
+            return "unarmed"
         return "paused" if self.look is None or self.look.idle or self._outbox.full else "seeing"
 
+    def _unarmed(self) -> bool:
+        return self.arming is not None and self.arming.armed is None
+
     def _alarms(self) -> tuple[str, ...]:
-        seen = () if self.look is None or self.ended else self.look.alarms()
+        seen = self.standing if self.look is None or self._unarmed() else self.look.alarms()
+        lists = () if self.arming is None else self.arming.alarms
         wall = () if self._wall == WALLED else (self._wall,)
         silent_s = self._clock() - self._beat_s
         stuck = (f"nobody has looked or obeyed for {silent_s:.0f} s",) if silent_s > STUCK_S else ()
-        return (*wall, *stuck, *seen, *filter(None, (self.orders.fault, self._commands.fault)))
+        lively = () if self.ended else (*seen, *lists)
+        return (*wall, *stuck, *lively, *filter(None, (self.orders.fault, self._commands.fault)))

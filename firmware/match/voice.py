@@ -22,11 +22,14 @@ from firmware.messages import (
     Details,
     Health,
     MatchEvent,
+    Memory,
     Mode,
     Outcome,
     State,
+    Updates,
     Versions,
 )
+from firmware.policy.trust import Policy
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Snapshot:
     """The match process at one moment.
 
     Attributes:
-        mode, entries, threshold, counters: as :class:`firmware.messages.State` has them.
+        mode, entries, threshold, counters, release_key, memory, updates: as :class:`firmware.messages.State` has them.
         walled: it truly has no network; ``wall`` says so in words.
         alarms: what a person has to know, in words.
         cameras: their states in words, by name.
@@ -69,6 +72,9 @@ class Snapshot:
     threshold: float
     counters: Counters
     cameras: dict[str, str]
+    release_key: str = ""
+    memory: Memory = "open"
+    updates: Updates | None = None
 
     def details(self, text: str = "") -> Details:
         """What only the recipients may read."""
@@ -104,6 +110,12 @@ class Voice:
     def given(self, model: str, watchlist: str) -> None:
         """The digests of what this boot looks with."""
         versions = msgspec.structs.replace(self.origin.versions, model=model, watchlist=watchlist)
+        self.origin = replace(self.origin, versions=versions)
+
+    def adopt(self, policy: Policy) -> None:
+        """These may read from now on."""
+        self._sealer = replace(self._sealer, recipients=policy.recipients)
+        versions = msgspec.structs.replace(self.origin.versions, policy=policy.digest)
         self.origin = replace(self.origin, versions=versions)
 
     def possible_match(self, make: Callable[[str, int], MatchEvent]) -> MatchEvent:
@@ -171,6 +183,9 @@ class Voice:
                 last_sequence=self.last_sequence,
                 versions=self.origin.versions,
                 counters=snapshot.counters,
+                release_key=snapshot.release_key,
+                memory=snapshot.memory,
+                updates=snapshot.updates,
             )
 
     def signed(self, state: State) -> bytes:

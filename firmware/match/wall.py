@@ -7,6 +7,7 @@ move to a user namespace.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import resource
@@ -23,6 +24,15 @@ _PROBE = ("192.0.2.1", 9)
 """TEST-NET-1 (RFC 5737): belongs to nobody, and a datagram socket's connect sends nothing."""
 
 WALLED = "no network: own network namespace"
+
+
+def raise_limit() -> None:
+    """Allow this process and its children as much locked memory as the system lets it; raises nothing."""
+    _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    for limit in (resource.RLIM_INFINITY, hard):
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_MEMLOCK, (limit, limit))
+            return
 
 
 def raise_wall() -> str:

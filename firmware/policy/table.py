@@ -24,6 +24,8 @@ CommandName = Literal[
     "selftest",
     "report",
     "reboot",
+    "watchlist.release",
+    "watchlist.revoke",
 ]
 Lifted = Literal["stopped", "purged", "locked"]
 """The modes that a plain ``resume`` does not lift."""

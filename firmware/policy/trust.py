@@ -66,7 +66,8 @@ class Policy:
 
     def satisfies(self, rule: Rule, keyids: Collection[str]) -> bool:
         """Whether these keys' holders are as many, and of the roles, that the rule asks for."""
-        counted = [self.holders[keyid] for keyid in keyids if set(self.holders[keyid].roles) & set(rule.roles)]
+        known = [self.holders[keyid] for keyid in keyids if keyid in self.holders]  # one may be of an older policy
+        counted = [holder for holder in known if set(holder.roles) & set(rule.roles)]
         enough = len({found.holder for found in counted}) >= rule.signatures
         return enough and all(any(role in found.roles for found in counted) for role in rule.each)
 

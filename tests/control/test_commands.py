@@ -9,11 +9,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from firmware import asyncapi_examples as examples
 from firmware import envelope
+from firmware.arguments import ARGUMENTS
 from firmware.control import commands
 from firmware.control.commands import CommandError, Stamp, Wish
-from firmware.messages import ARGUMENTS, Command
-from firmware.policy.table import load_table
+from firmware.messages import Command
+from firmware.policy.table import CommandName, load_table
 from firmware.policy.trust import load_policy
 from tests.control.stage import VAN, Keys
 from tests.control.van import a_state
@@ -35,9 +37,8 @@ def test_a_command_is_for_this_van_in_this_boot_and_for_a_minute() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(ARGUMENTS))
-def test_every_command_that_there_is_can_be_made(name: str) -> None:
-    args = {"threshold": 0.6} if name == "raise-threshold" else {}
-    assert made(Wish(name, "routine", args)).cmd == name
+def test_every_command_that_there_is_can_be_made(name: CommandName) -> None:
+    assert made(Wish(name, "routine", examples.command(name).args)).cmd == name
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,17 @@ def test_the_line_proposes_and_gives_its_evidence() -> None:
     assert "camera front  observations 3" in text
 
 
+def test_the_line_says_when_the_entry_is_a_childs() -> None:
+    assert "A CHILD" not in match_line(a_match(), DECIDED)
+    assert "entry entry-31 (court-order, A CHILD)" in match_line(a_match(minor=True), DECIDED)
+
+
+def test_the_entrys_portrait_is_saved_beside_the_crop(tmp_path: Path) -> None:
+    crop = save_crop(a_match(id="event-1", portrait=b"the entry's"), tmp_path / "crops")
+    assert crop.with_name(f"{crop.stem}-entry.jpg").read_bytes() == b"the entry's"
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "crops").iterdir()} == {0o600}
+
+
 def test_no_word_of_a_van_becomes_a_path(tmp_path: Path) -> None:
     path = save_crop(a_match(id="../../etc/passwd"), tmp_path / "crops")
     assert path.parent == tmp_path / "crops"

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from firmware.arguments import ARGUMENTS, NoArguments, RaiseThreshold
 from firmware.log import Log
-from firmware.match.commands import NOT_KEPT, Commands, Machinery
+from firmware.match.commands import Commands, Machinery
 from firmware.match.gate import Order
-from firmware.match.orders import StandingOrders
+from firmware.match.orders import NOT_KEPT, StandingOrders
 from firmware.match.voice import Result
-from firmware.messages import ARGUMENTS, NoArguments, RaiseThreshold
 from firmware.policy.table import CommandName
 from models.manifest import ModelError
 from tests.keyring import Keyring

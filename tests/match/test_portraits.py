@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
-from firmware.match.portraits import MAX_MEGAPIXELS, MIN_FACE_PX, UnfitPortraitError, _read, enrol
+from firmware.match.portraits import MIN_FACE_PX, enrol
 from firmware.match.watchlist import Watchlist, WatchlistError
+from models.portrait import MAX_MEGAPIXELS, UnfitPortraitError, read
 from models.vision import Vision
 from tests.film import drawn_face, empty_street
 
@@ -225,6 +226,6 @@ def test_a_damaged_file_is_a_picture_or_a_refusal_and_never_a_crash(
 
 def reading(path: Path) -> str:
     try:
-        return f"a picture of {_read(path).shape}"
+        return f"a picture of {read(path.read_bytes()).shape}"
     except UnfitPortraitError as error:
         return str(error)

@@ -7,11 +7,11 @@ import pytest
 from PIL import Image, ImageFilter
 
 from firmware.match.selection import SelectionSettings, Selector
-from firmware.match.sharpness import sharpness
 from firmware.match.tracker import Track
 from models.align import TEMPLATE, chips
 from models.faces import F32
 from models.golden import drawn_faces
+from models.sharpness import sharpness
 from tests.film import drawn_face
 
 PICTURE = (1280, 720)

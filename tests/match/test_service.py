@@ -16,17 +16,20 @@ from board.picture import ArrayPicture, Pixels
 from firmware.log import Log
 from firmware.match.capture import Slots
 from firmware.match.decision import PossibleMatch
+from firmware.match.kept import Kept
 from firmware.match.looking import Look, Parts
 from firmware.match.networks import Networks
+from firmware.match.office import Office
 from firmware.match.outbound import Outbound
 from firmware.match.pipeline import Pipeline
-from firmware.match.service import Office, _report
+from firmware.match.service import _report
 from firmware.match.status import Status
 from firmware.match.tracker import Track
 from firmware.match.wall import WALLED
 from firmware.match.watchlist import Candidate, Entry, Watchlist
 from models.faces import Embeddings
 from models.vision import Vision
+from ota.archive import digest
 from tests.film import drawn_walk, empty_street
 from tests.keyring import KEYRING
 from tests.link.stage import wait_until
@@ -141,7 +144,9 @@ def test_all_that_was_decided_of_the_last_frame_is_stored_before_a_stop(tmp_path
     bureau, stop = Bureau(KEYRING.write(tmp_path), time.monotonic), threading.Event()
     outbound = Outbound(tmp_path / "nobody.sock", bureau.boot, bureau.mailbox, bureau.log)
     status = Status(time.monotonic, WALLED, bureau.orders, bureau.outbox, bureau.commands)
-    office = Office(status, bureau.outbox, bureau.voice, bureau.commands, bureau.mailbox, outbound)
+    office = Office(
+        status, bureau.outbox, bureau.voice, bureau.commands, bureau.mailbox, outbound, Kept(tmp_path, digest)
+    )
     outbound.start()
 
     def last_frame() -> Iterator[tuple[PossibleMatch, Frame] | None]:

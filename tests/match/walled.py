@@ -28,11 +28,16 @@ ALLOW, REFUSE = 0x7FFF0000, 0x00050000 | 1
 
 def forbid_unshare() -> None:
     """A seccomp filter in which ``unshare`` fails, as container runtimes install it."""
+    forbid(UNSHARE[platform.machine()])
+
+
+def forbid(number: int) -> None:
+    """A seccomp filter in which this system call fails, here and in every child."""
     program = b"".join(
         struct.pack("<HBBI", *step)
         for step in (
             (LOAD, 0, 0, 0),
-            (JUMP_IF_EQUAL, 0, 1, UNSHARE[platform.machine()]),
+            (JUMP_IF_EQUAL, 0, 1, number),
             (RETURN, 0, 0, REFUSE),
             (RETURN, 0, 0, ALLOW),
         )
