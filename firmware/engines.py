@@ -5,17 +5,36 @@ The match process never builds: it takes minutes, and a process that sees faces 
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rich.console import Console
 
 from board.board import Board
 from board.device_key import DeviceKeyError
 from firmware.log import Log
+from firmware.match.kept import Kept, KeptError
 from models.backend_tensorrt import OpenTensorRt, open_tensorrt
 from models.bars import bar
-from models.manifest import ModelError, load_manifest
+from models.built import FILES
+from models.manifest import MANIFEST, ModelError, load_manifest
 from models.runner_openvino import OpenVinoBackend
 from models.vision import Graphs
 from models.workshop import tend
+from ota.archive import digest
+
+
+def kept_model(state: Path, log: Log) -> Path | None:
+    """The folder of the model that came over the air and that the match process will open; ``None``: the shipped one.
+
+    Args:
+        state: the match process's folder.
+        log: why it is the shipped one after all.
+    """
+    try:
+        return Kept(state, digest).model_folder()
+    except KeptError as error:
+        log.alarm("engines", reason=str(error))
+        return None
 
 
 def tend_engines(
@@ -24,6 +43,7 @@ def tend_engines(
     console: Console,
     log: Log,
     tensorrt: OpenTensorRt = open_tensorrt,
+    folder: Path | None = None,
 ) -> None:
     """Build the engines that this machine needs and does not have.
 
@@ -33,6 +53,7 @@ def tend_engines(
         console: shows the progress.
         log: what was refused and what was built.
         tensorrt: opens the GPU.
+        folder: of a model that came over the air; the shipped one if absent.
     """
     if board.networks != "tensorrt":
         return
@@ -42,7 +63,8 @@ def tend_engines(
         return
     try:
         backend = tensorrt(board.engines, board.device_key, mode.name, "fp16")
-        uses = Graphs.load(load_manifest()).profiles(sizes_px)
+        manifest = load_manifest(MANIFEST if folder is None else folder / MANIFEST.name)
+        uses = Graphs.load(manifest, folder or FILES).profiles(sizes_px)
     except (ModelError, DeviceKeyError) as error:
         log.alarm("engines", reason=str(error))
         return
