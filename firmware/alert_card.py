@@ -17,20 +17,20 @@ _PICTURE = (400, 320)
 _PAPER, _INK, _FAINT, _RULE = (250, 250, 247), (25, 30, 38), (105, 112, 122), (200, 204, 210)
 
 
-def draw_card(event: MatchEvent, portrait: Path, to: Path) -> Path:
+def draw_card(event: MatchEvent, to: Path, portrait: Path | None = None) -> Path:
     """Write the card of an event as PNG.
 
     Args:
         event: as it arrived.
-        portrait: of the entry, from the control room's own copy of the list.
         to: the file to write.
+        portrait: of the entry, where the event brings none.
     """
     card = Image.new("RGB", _SIZE, _PAPER)
     pen = ImageDraw.Draw(card)
     pen.text((30, 22), "Possible match - an officer decides", _INK, ImageFont.load_default(26))
-    with Image.open(io.BytesIO(event.crop_jpeg)) as seen, Image.open(portrait) as listed:
+    with Image.open(io.BytesIO(event.crop_jpeg)) as seen, Image.open(portrait or io.BytesIO(event.portrait)) as listed:
         _place(card, pen, seen, 30, f"seen by camera {event.camera} (all else blurred)")
-        _place(card, pen, listed, 470, f"entry {event.entry}")
+        _place(card, pen, listed, 470, f"entry {event.entry}{' - A CHILD' if event.minor else ''}")
     pen.line((30, 440, _SIZE[0] - 30, 440), _RULE)
     figures = (
         f"similarity {event.similarity:.2f}    threshold {event.threshold:.2f}    next entry {event.margin:.2f} lower"

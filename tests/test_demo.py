@@ -58,3 +58,18 @@ def test_a_folder_too_deep_for_a_socket_is_said_before_anything_starts(tmp_path:
     ended = demo(tmp_path / ("deep" * 30))
     assert ended.returncode == 1
     assert "a Unix socket's at most 107" in ended.stderr
+
+
+def test_a_list_is_signed_by_two_fetched_released_by_two_and_taken_back_by_one(tmp_path: Path) -> None:
+    ended = demo(tmp_path / "demo", "--ota")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    said = " ".join(ended.stdout.split())
+    assert "watchlists: 1 of 2 signatures, missing admin-2 or admin-3" in said
+    assert re.search(r"armed: 3 entries in (secret|locked|open) memory; the release key was used up", said)
+    assert said.count("control room: possible match") == 1
+    assert re.search(r"revoked in [0-4]\.\d s", said)
+    passed = re.search(r"he passed (\d+) more times: no possible match", said)
+    assert passed is not None
+    assert int(passed[1]) >= 5
+    for when in ("before the release", "while it is armed", "after it was stopped"):
+        assert re.search(rf"{when}: \d\d+ files searched, no template, no portrait, no key", said)

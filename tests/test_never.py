@@ -14,11 +14,12 @@ import msgspec
 import tomli
 import typer.main
 
-from firmware import messages, wire
+from firmware import arguments, messages, wire
+from firmware.arguments import ARGUMENTS
 from firmware.cli import app
 from firmware.control.cli import app as control
+from firmware.fleet.cli import app as fleet
 from firmware.match.watchlist import Watchlist
-from firmware.messages import ARGUMENTS
 from firmware.policy.table import load_table
 from firmware.topics import RULES, topic
 from models.manifest import Net
@@ -34,11 +35,15 @@ MESSAGES = {
     "MatchEvent": (
         *("id", "van", "boot", "sequence", "camera", "entry", "category", "similarity", "threshold", "margin"),
         *("observations", "first_t_ns", "decided_t_ns", "decided_utc", "expires_at", "clock_trusted"),
-        *("watchlist_digest", "model_digest", "crop_jpeg"),
+        *("watchlist_digest", "model_digest", "crop_jpeg", "portrait", "minor"),
     ),
     "Command": ("v", "id", "van", "boot", "ctr", "exp_up", "cmd", "args", "reason", "authority"),
     "NoArguments": (),
     "RaiseThreshold": ("threshold",),
+    "ReleaseList": ("list", "capsule", "ttl_s"),
+    "RevokeEntry": ("list", "entry"),
+    "Fitted": ("kind", "sha256", "counter", "phase"),
+    "Updates": ("floor", "checked", "fault", "fitted"),
     "Answer": ("v", "id", "van", "boot", "uptime_s", "outcome", "why", "mode", "sealed"),
     "Receipt": ("v", "van", "ids"),
     "Counters": (
@@ -48,7 +53,7 @@ MESSAGES = {
     "Versions": ("kerbside", "model", "watchlist", "policy"),
     "State": (
         *("v", "online", "van", "boot", "n", "uptime_s", "said_utc", "clock_trusted", "mode", "walled", "alarms"),
-        *("entries", "threshold", "last_sequence", "versions", "counters"),
+        *("entries", "threshold", "last_sequence", "versions", "counters", "release_key", "memory", "updates"),
     ),
     "Hint": ("online", "boot"),
     "Details": ("wall", "alarms", "cameras", "text"),
@@ -59,17 +64,26 @@ MESSAGES = {
     ),
     "CloudEvent": ("specversion", "id", "source", "type", "time", "datacontenttype", "sequence", "data"),
 }
-PICTURES = {("MatchEvent", "crop_jpeg")}
+PICTURES = {("MatchEvent", "crop_jpeg"), ("MatchEvent", "portrait")}
 SEALED = {("Answer", "sealed")}
 TOPICS = {"state", "evt/match", "evt/audit", "evt/health", "rsp/{id}", "cmd/{class}", "ack/{id}"}
 ORDERS = {
     *("status", "pause", "resume", "stop", "purge", "lock", "raise-threshold", "update.check", "selftest", "report"),
-    "reboot",
+    *("reboot", "watchlist.release", "watchlist.revoke"),
 }
 """What a van can be told: no export, no lower threshold, no new entry, no shell."""
+ARGUMENT_FIELDS = {"threshold", "list", "capsule", "ttl_s", "entry"}
+"""What a command may carry: the list and its key are named by digests, and an entry can only be taken away."""
 COMMANDS = {"run", "replay", "bench", "demo"}
 CONTROL_COMMANDS = {"keygen", "status", "watch", "send", "sign", "receipt"}
-BENCHES = {"fleet", "wire"}
+FLEET_COMMANDS = {
+    *("init", "keygen", "rotate", "propose", "renew", "drafts", "sign", "publish", "van", "verify", "expiring"),
+    *("watchlist", "release", "revoke", "status"),
+}
+LIST_COMMANDS = {"build", "review", "propose"}
+"""A list is made of files and papers: there is no command that takes a face from a camera or from an event."""
+VAN_COMMANDS = {"add", "list"}
+BENCHES = {"fleet", "list", "wire"}
 ROLES = {"detector", "embedder"}
 
 NEVER = {
@@ -79,8 +93,9 @@ NEVER = {
 }
 """Words that no identifier of the van's own code may hold; a bench may speak of strangers, the van may not."""
 
-LIST_MAKERS = {"firmware/match/portraits.py"}
-"""The only modules that make a watchlist; none of them may know a camera, a track or what was seen."""
+LIST_MAKERS = {"firmware/match/armed.py", "firmware/match/portraits.py", "firmware/bench/search.py"}
+"""The only modules that make a watchlist, the last of made-up entries, to measure with; none of them may know a camera,
+a track or what was seen."""
 
 SEEN = (
     "board.camera",
@@ -105,6 +120,9 @@ def _structs(module: ModuleType) -> dict[str, type[msgspec.Struct]]:
     }
 
 
+SAYABLE = {**_structs(messages), **_structs(arguments)}
+
+
 def _van() -> dict[str, ast.Module]:
     """The code that sees through cameras or speaks to the broker."""
     return {
@@ -119,11 +137,11 @@ def test_match_and_link_can_hand_each_other_this_and_nothing_else() -> None:
 
 
 def test_a_van_and_its_people_can_say_this_and_nothing_else() -> None:
-    assert {name: kind.__struct_fields__ for name, kind in _structs(messages).items()} == MESSAGES
+    assert {name: kind.__struct_fields__ for name, kind in SAYABLE.items()} == MESSAGES
 
 
 def test_every_message_refuses_what_it_does_not_know() -> None:
-    kinds = {**_structs(wire), **_structs(messages)}
+    kinds = {**_structs(wire), **SAYABLE}
     lax = [name for name, kind in kinds.items() if not kind.__struct_config__.forbid_unknown_fields]
     assert lax == ["CloudEvent"], "others may extend that one, but not what is in it"
     assert all(kind.__struct_config__.frozen for kind in kinds.values())
@@ -131,13 +149,11 @@ def test_every_message_refuses_what_it_does_not_know() -> None:
 
 def test_one_field_of_one_message_may_hold_a_picture() -> None:
     fields = [
-        (name, field, str(kind))
-        for name, message in _structs(messages).items()
-        for field, kind in get_type_hints(message).items()
+        (name, field, str(kind)) for name, message in SAYABLE.items() for field, kind in get_type_hints(message).items()
     ]
     assert {(name, field) for name, field, kind in fields if "bytes" in kind} == PICTURES | SEALED
     loose = [field for _, field, kind in fields if any(word in kind for word in ("Any", "object", "float]", "ndarray"))]
-    assert loose == ["args"], "a command's arguments, of which RaiseThreshold is the only kind"
+    assert loose == [], "a command's arguments are numbers and short texts, and ARGUMENTS has their types"
 
 
 def test_a_van_speaks_and_listens_on_these_topics_of_its_own() -> None:
@@ -148,7 +164,7 @@ def test_a_van_speaks_and_listens_on_these_topics_of_its_own() -> None:
 def test_a_van_can_be_told_this_and_nothing_else() -> None:
     assert set(ARGUMENTS) == ORDERS
     assert set(load_table().commands) == ORDERS
-    assert {field for kind in ARGUMENTS.values() for field in kind.__struct_fields__} == {"threshold"}
+    assert {field for kind in ARGUMENTS.values() for field in kind.__struct_fields__} == ARGUMENT_FIELDS
 
 
 def test_the_command_line_has_these_commands_and_no_other() -> None:
@@ -160,6 +176,13 @@ def test_the_command_line_has_these_commands_and_no_other() -> None:
 def test_the_control_room_has_these_commands_and_no_other() -> None:
     group = typer.main.get_command(control)
     assert set(getattr(group, "commands", {})) == CONTROL_COMMANDS
+
+
+def test_the_fleet_has_these_commands_and_no_other() -> None:
+    commands = getattr(typer.main.get_command(fleet), "commands", {})
+    assert set(commands) == FLEET_COMMANDS
+    assert set(getattr(commands["van"], "commands", {})) == VAN_COMMANDS
+    assert set(getattr(commands["watchlist"], "commands", {})) == LIST_COMMANDS
 
 
 def test_the_appliance_takes_no_threshold_from_its_operator() -> None:
@@ -183,7 +206,7 @@ def test_the_van_has_no_word_for_it() -> None:
     assert sorted(names) == []
 
 
-def test_a_watchlist_is_made_in_one_place_and_that_place_sees_no_camera() -> None:
+def test_a_watchlist_is_made_in_three_places_and_they_see_no_camera() -> None:
     makers = {
         path
         for path, tree in SOURCES.items()
@@ -194,8 +217,10 @@ def test_a_watchlist_is_made_in_one_place_and_that_place_sees_no_camera() -> Non
     assert [name for path in makers for name in imports(SOURCES[path]) if name.startswith(SEEN)] == []
 
 
-def test_a_watchlist_can_be_searched_and_wiped_and_learns_nothing() -> None:
-    assert {name for name in vars(Watchlist) if not name.startswith("_")} == {"search", "wipe"}
+def test_a_watchlist_can_be_searched_and_shortened_and_learns_nothing() -> None:
+    assert {name for name in vars(Watchlist) if not name.startswith("_")} == {
+        *("search", "portrait", "revoke", "wipe"),
+    }
 
 
 def test_the_van_writes_no_picture_or_video_file() -> None:

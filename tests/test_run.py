@@ -13,8 +13,8 @@ import pytest
 
 from firmware.config import load
 from firmware.demo_files import ENTRY, DemoFiles
-from firmware.match.decision import SHIPPED_THRESHOLD
 from firmware.van import VanFile
+from models.threshold import SHIPPED_THRESHOLD
 from tests.link.stage import Broker, wait_until
 from tests.process import Process, write_config
 from tests.room import ControlRoom

@@ -107,6 +107,28 @@ def fleet(
     _tell(report, as_json=as_json)
 
 
+@bench.command("list")
+def way_of_a_list(
+    entries: Annotated[int, typer.Option(help="Of the list; made up.")] = 10_000,
+    repeat: Annotated[int, typer.Option(min=1, max=20, help="Lists, each to a newly started van.")] = 3,
+    as_json: _Json = False,
+) -> None:
+    """A list from its publishing until a van looks with it: real agent, match, link and broker; then search alone."""
+    from firmware.bench.lists import ListsSpec, run_lists
+    from firmware.bench.lists_report import table_of as lists_table
+
+    try:
+        spec = ListsSpec(entries, repeat)
+    except ValueError as error:
+        _fail(ValueError(f"--{error}"), _ASKED_WRONGLY)
+    try:
+        with _progress() as advance:
+            report = run_lists(spec, advance)
+    except (BenchError, OSError) as error:
+        _fail(error)
+    print(report.to_json()) if as_json else Console().print(lists_table(report))
+
+
 def _tell(report: FleetReport, *, as_json: bool) -> None:
     """Print it; a lost event is a failure."""
     if as_json:
