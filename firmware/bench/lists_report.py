@@ -7,8 +7,6 @@ from rich.table import Table
 
 INSTALL_AND_ARM_S = 3.0
 """Budget of both together, for a list of 10,000."""
-PROBE_MS = 3.0
-"""Budget of one search through 50,000 x 512."""
 
 
 class Search(msgspec.Struct, frozen=True):

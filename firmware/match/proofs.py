@@ -11,10 +11,8 @@ from pathlib import Path
 from firmware.handover import Offer
 from firmware.match.kept import Kept, Newest, Taken
 from firmware.match.offers import NotNow, OfferError
+from ota.content import MAX_STEP
 from ota.evidence import ENDS, Asked, Evidence, EvidenceError, proved
-
-MAX_JUMP = 1_000_000
-"""Counters grow by one. A larger step is a fault, or somebody who wants no later one to be taken any more."""
 
 
 class Proofs:
@@ -77,5 +75,5 @@ class Proofs:
         lowest = 0 if before is None else before.counter
         if counter < lowest or (is_new and counter == lowest):
             raise OfferError(f"rollback: counter {counter} is not above {lowest}, which was taken before")
-        if counter > lowest + MAX_JUMP:
-            raise OfferError(f"counter {counter} is more than {MAX_JUMP} above {lowest}")
+        if counter > lowest + MAX_STEP:
+            raise OfferError(f"counter {counter} is more than {MAX_STEP} above {lowest}")

@@ -34,7 +34,6 @@ _QUALITIES = (85, 75, 65, 55, 45, 35, 25)
 _SHOWN_CHIPS = 1.35
 """The officer's picture shows this many times an aligned face's side: the whole head."""
 _SHIFT_CHIP_PX = 2.0
-_EYES_CHIP_PX = 35.2
 _GREY = 128
 
 
