@@ -171,7 +171,9 @@ def read_items(path: Path) -> list[Item]:
     query = """SELECT van, id, kind, boot, sequence, envelope FROM messages
                WHERE envelope IS NOT NULL ORDER BY van, received_at, boot, sequence"""
     try:
-        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        # Not mode=ro: what a daemon that was killed left half done has to be undone first, which writes.
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as db:
+            db.execute("PRAGMA query_only = ON")
             return [Item(*row) for row in db.execute(query)]
     except sqlite3.Error as error:
         raise InboxError(f"{path}: {error}") from error

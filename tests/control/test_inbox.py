@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -118,3 +121,18 @@ def test_a_store_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InboxError, match=r"absent\.db"):
         read_items(tmp_path / "absent.db")
     assert not (tmp_path / "absent.db").exists()
+
+
+def test_what_a_killed_daemon_left_half_done_is_undone_by_whoever_reads(path: Path, tmp_path: Path) -> None:
+    """Its pages were on their way to the disk; a reader that may not write would be refused by SQLite."""
+    with contextlib.closing(Inbox(path, 100)) as inbox:
+        inbox.hold([item(1)], 0.0)
+    killed = tmp_path / "killed" / path.name
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as daemon:
+        daemon.execute("PRAGMA journal_mode = TRUNCATE")
+        daemon.execute("PRAGMA cache_size = 1")
+        daemon.execute("BEGIN IMMEDIATE")
+        daemon.execute("UPDATE messages SET envelope = zeroblob(100000)")
+        shutil.copytree(path.parent, killed.parent)
+    assert (killed.parent / f"{path.name}-journal").stat().st_size > 0, "there is something to undo"
+    assert read_items(killed) == [item(1)]
