@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.keyring import KEYRING
 from tests.link.stage import VAN, wait_until
-from tests.source import ROOT
+from tests.source import BARE_PATH, ROOT
 
 END_S = 60.0
 
@@ -38,7 +38,7 @@ class Process:
         self._popen = subprocess.Popen(
             [sys.executable, "-m", *arguments],
             cwd=cwd,
-            env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
+            env={**os.environ, "PYTHONPATH": BARE_PATH, **(environment or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+BARE_PATH = f"{ROOT / 'tests/bare'}:{ROOT}"
+"""PYTHONPATH of a process without what only an admin has; securesystemslib loads boto3 wherever there is one."""
 ROOMS = ("firmware", "models", "board", "ota")
 
 

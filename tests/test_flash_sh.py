@@ -234,7 +234,8 @@ def test_what_was_set_up_for_tests_serves_the_appliance_too(checkout: Checkout) 
 
 
 @pytest.mark.parametrize(
-    ("fault", "last"), [("ruff", "ruff check"), ("mypy", "mypy"), ("lint-imports", "lint-imports")]
+    ("fault", "last"),
+    [("ruff", "ruff check"), ("mypy", "mypy"), ("lint-imports", "lint-imports"), ("pytest", "pytest --numprocesses")],
 )
 def test_the_first_failed_check_ends_the_run_and_is_shown(checkout: Checkout, fault: str, last: str) -> None:
     answer = checkout.flash("test", FAKE_FAULT=fault)

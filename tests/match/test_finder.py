@@ -23,7 +23,7 @@ from tests.board.jetson_simulator import Sensor, SimulatedJetsonUtils
 from tests.board.stage import LateClock
 from tests.film import drawn_walk, empty_street
 from tests.models.cudart_simulator import DEVICE_OFFSET
-from tests.models.van import Van, graphs
+from tests.models.van import Van
 
 STEP_NS = 40_000_000
 CANVAS_PX = (640, 384)
@@ -131,8 +131,7 @@ def large_face() -> Pixels:
 
 def test_a_frame_on_the_device_is_found_in_where_it_lies_and_copied_nowhere(vision: Vision, tmp_path: Path) -> None:
     van = Van(tmp_path)
-    for graph, profile in graphs().profiles(((1280, 720),)):
-        van.build(graph, profile)
+    van.equip()
     pinned = Pinned(van, large_face())
     finder = Finder(open_vision(van.backend))
     faces = finder.look(Frame("front", 0, 0, pinned))
@@ -151,8 +150,7 @@ def test_networks_on_the_processor_are_given_the_small_picture(vision: Vision) -
 
 def test_from_a_jetsons_camera_to_faces_nothing_is_copied(vision: Vision, tmp_path: Path) -> None:
     van = Van(tmp_path)
-    for graph, profile in graphs().profiles(((1280, 720),)):
-        van.build(graph, profile)
+    van.equip()
     ju = SimulatedJetsonUtils(
         {"csi://0": Sensor.filming(*(large_face() + np.uint8(number) for number in range(12)))},
         allocate=lambda shape: van.backend.cuda.mapped(shape, np.uint8).array,
@@ -171,8 +169,7 @@ def test_from_a_jetsons_camera_to_faces_nothing_is_copied(vision: Vision, tmp_pa
 
 def test_a_camera_without_an_engine_is_looked_at_through_a_copy_and_that_is_known(tmp_path: Path) -> None:
     van = Van(tmp_path)
-    for graph, profile in graphs().profiles(()):
-        van.build(graph, profile)
+    van.equip(())
     ju = SimulatedJetsonUtils({"csi://0": Sensor.filming(large_face(), large_face() + np.uint8(1))})
     camera = JetsonCamera(ju, CameraSpec("front", "csi://0"), LateClock(0), "csi://0")
     noticing = Bright()

@@ -11,7 +11,7 @@ from board.board import Board, open_board
 from firmware.match.networks import Networks, open_networks
 from models.backend_tensorrt import DeviceKey, Precision, TensorRtBackend
 from models.runner_tensorrt import load_tensorrt
-from tests.models.van import Van, graphs
+from tests.models.van import Van
 
 CAMERA_PX = (1280, 720)
 
@@ -32,9 +32,7 @@ def _open(state: Path, version: str = "10.3.0") -> Networks:
 
 def _build(state: Path) -> None:
     board = _board(state)
-    van = Van(state, power_mode=board.power_mode().name, key=board.device_key())
-    for graph, profile in graphs().profiles((CAMERA_PX,)):
-        van.build(graph, profile)
+    Van(state, power_mode=board.power_mode().name, key=board.device_key()).equip((CAMERA_PX,))
 
 
 def test_a_host_looks_with_its_processor_and_has_nothing_to_say() -> None:

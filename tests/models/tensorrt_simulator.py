@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import ctypes
 import enum
+import functools
 import json
 import warnings
 from types import SimpleNamespace
@@ -192,12 +193,18 @@ class _Runtime:
         return _Engine(self._api, self._log, model, facts["shapes"])
 
 
+@functools.lru_cache(maxsize=32)
+def _session(graph: bytes) -> tuple[onnxruntime.InferenceSession, dict[tuple[int, ...], list[list[int]]]]:
+    """What runs a graph, and the shapes of its outputs so far: without state, so that equal engines share it."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(graph, options, ["CPUExecutionProvider"]), {}
+
+
 class _Engine:
     def __init__(self, api: SimulatedTensorRt, log: Any, model: onnx.ModelProto, shapes: dict[str, Any]) -> None:
         self.api, self.log, self.shapes = api, log, shapes
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        self.session = onnxruntime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
+        self.session, self.widths = _session(model.SerializeToString())
         self.image: str = self.session.get_inputs()[0].name
         self.outputs = [output.name for output in self.session.get_outputs()]
         self._names: list[str] = [*self.outputs[::-1], self.image]  # the order of tensors is nobody's promise
@@ -236,8 +243,10 @@ class _Context:
             self._engine.log.log(Severity.ERROR, words)
             return False
         self._shape = shape
-        zeros = self._engine.session.run(None, {name: np.zeros(shape, np.uint8)})
-        self._widths = {key: list(value.shape) for key, value in zip(self._engine.outputs, zeros, strict=True)}
+        if shape not in self._engine.widths:
+            zeros = self._engine.session.run(None, {name: np.zeros(shape, np.uint8)})
+            self._engine.widths[shape] = [list(value.shape) for value in zeros]
+        self._widths = dict(zip(self._engine.outputs, self._engine.widths[shape], strict=True))
         return True
 
     def get_tensor_shape(self, name: str) -> list[int]:

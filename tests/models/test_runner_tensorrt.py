@@ -20,10 +20,9 @@ from models.faces import F32
 from models.manifest import ModelError
 from models.plan import Order, build, wants_typed_graph
 from models.runner import InPlaceRunner, Profile
-from models.runner_openvino import OpenVinoBackend
 from models.runner_tensorrt import MOST_RECORDINGS, TensorRtRunner, load_tensorrt, name_of
 from tests.models.stage import Pixels
-from tests.models.van import CHIPS, CLOSEUP, VERSIONS, Van, graphs
+from tests.models.van import CHIPS, CLOSEUP, REFERENCE, VERSIONS, Van, graphs
 
 DETECTED = ("scores", "boxes", "landmarks")
 
@@ -84,7 +83,7 @@ def _on_device(van: Van, picture: Pixels) -> CudaImage:
 def test_it_computes_what_the_reference_computes(van: Van) -> None:
     pictures = _pictures(1, 128, 128, 3)
     graph = graphs().closeup
-    wanted = OpenVinoBackend("f32").open(graph, CLOSEUP).run(pictures)
+    wanted = REFERENCE.open(graph, CLOSEUP).run(pictures)
     for found, reference in zip(_runner(van).run(pictures), wanted, strict=True):
         np.testing.assert_allclose(found, reference, atol=0.02)
 

@@ -12,11 +12,11 @@ from models.backend_tensorrt import Precision, TensorRtBackend
 from models.built import FILES, Graph
 from models.cuda import Cuda
 from models.engine_graph import engine_graph
-from models.engines import EngineStore, Header
-from models.manifest import Net, load_manifest
+from models.engines import Engine, EngineStore, Header, Origin
+from models.manifest import Net, load_manifest, sha256_of
 from models.plan import Order, build, wants_typed_graph
 from models.runner import Profile
-from models.runner_openvino import OpenVinoBackend
+from models.runner_openvino import OpenVinoBackend, OpenVinoRunner
 from models.runner_tensorrt import TensorRtRunner
 from models.vision import Graphs
 from models.workshop import build_engine
@@ -28,6 +28,28 @@ VERSIONS = ("8.6.1", "10.3.0", "11.4.0", "1.7.1")
 KEY = bytes(range(32))
 CLOSEUP = Profile(128, 128)
 CHIPS = Profile(112, 112, 8)
+
+
+class Reference:
+    """The processor in fp32, which compiles a graph for a size of pictures only the first time."""
+
+    in_place = False
+    any_size = True
+
+    def __init__(self) -> None:
+        self._backend = OpenVinoBackend("f32")
+        self.name = self._backend.name
+        self._open: dict[tuple[str, Profile | None], OpenVinoRunner] = {}
+
+    def open(self, graph: Graph, profile: Profile | None = None) -> OpenVinoRunner:
+        key = sha256_of(graph.path.read_bytes()), profile
+        if key not in self._open:
+            self._open[key] = self._backend.open(graph, profile)
+        return self._open[key]
+
+
+REFERENCE = Reference()
+_BUILT: dict[Origin, Engine] = {}
 
 
 def graphs(files: Path = FILES) -> Graphs:
@@ -70,4 +92,13 @@ class Van:
         return self.backend.store
 
     def build(self, graph: Graph, profile: Profile) -> Header:
-        return build_engine(self.backend, graph, profile, OpenVinoBackend("f32"), lambda what, done, of: None)
+        return build_engine(self.backend, graph, profile, REFERENCE, lambda what, done, of: None)
+
+    def equip(self, sizes_px: tuple[tuple[int, int], ...] = ((1280, 720),)) -> None:
+        """Every engine of a van with cameras of these sizes; what an equal van was built in this process is copied."""
+        for graph, profile in graphs().profiles(sizes_px):
+            origin = self.backend.origin(graph, profile)
+            if origin not in _BUILT:
+                self.build(graph, profile)
+                _BUILT[origin] = self.engines.read(origin)
+            self.engines.write(_BUILT[origin].header, _BUILT[origin].plan)
