@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -63,10 +63,12 @@ class Embeddings:
     Attributes:
         vectors: (n, d) f32, each of unit length.
         space: digest of the model and its preprocessing; vectors of different spaces must never be compared.
+        lengths: (n,) f32, how long each was before: how much of a face the network saw in it. Absent from a list.
     """
 
     vectors: F32
     space: str
+    lengths: F32 = field(default_factory=lambda: np.zeros(0, np.float32))
 
     def __post_init__(self) -> None:
         """Refuse anything but rows of float32."""

@@ -27,8 +27,10 @@ MAX_OFFSET_PX = 1.0
 """Most distance of a box's edge or a landmark, in pixels of the picture that was given."""
 MAX_SCORE_DIFFERENCE = 0.02
 """Most that a face's score may differ: an engine that is less sure overlooks faces that are hard to see."""
+MAX_LENGTH_DIFFERENCE = 0.05
+"""Most that a template's length may differ: it says how much of a face was seen."""
 MAX_BATCH_DIFFERENCE = 1e-3
-"""Most that a template's values may differ between a face alone and the same face among others."""
+"""Most that a unit template's values may differ between a face alone and the same face among others."""
 _AROUND_FACE = 2.0
 """Side of a cut-out, in widths of its face: as the close-up sees it."""
 _NOISE_SEED = 7
@@ -81,12 +83,18 @@ def _offsets(one: Faces, other: Faces) -> F32:
 
 def _alike(rows: _Pixels, found: Callable[[_Pixels], F32], reference: Callable[[_Pixels], F32]) -> str:
     together, wanted = found(rows).copy(), reference(rows).copy()
-    lengths = np.linalg.norm(together, axis=1) * np.linalg.norm(wanted, axis=1)
-    cosine = float(((together * wanted).sum(1) / np.maximum(lengths, np.float32(1e-9))).min())
+    unit = np.maximum(np.linalg.norm(wanted, axis=1, keepdims=True), np.float32(1e-9))
+    lengths = np.linalg.norm(together, axis=1, keepdims=True)
+    cosine = float(((together * wanted).sum(1, keepdims=True) / np.maximum(lengths * unit, np.float32(1e-9))).min())
     if not cosine >= MIN_COSINE:
         raise ModelError(f"a template agrees with fp32 to {cosine:.5f}, at least {MIN_COSINE} is required")
+    longer = float(np.abs(lengths / unit - 1).max())
+    if not longer <= MAX_LENGTH_DIFFERENCE:
+        raise ModelError(
+            f"a template's length differs by {longer:.1%} from fp32's, at most {MAX_LENGTH_DIFFERENCE:.0%} is allowed"
+        )
     alone = np.concatenate([found(rows[index : index + 1]).copy() for index in range(len(rows))])
-    difference = float(np.abs(together - alone).max())
+    difference = float((np.abs(together - alone) / unit).max())
     if not difference <= MAX_BATCH_DIFFERENCE:
         raise ModelError(
             f"a face among {len(rows)} differs by {difference:.5f} from itself alone, "

@@ -53,7 +53,7 @@ def detector_graph(plain: onnx.ModelProto, net: Net, canvas_px: tuple[int, int])
 
 
 def embedder_graph(plain: onnx.ModelProto, net: Net) -> onnx.ModelProto:
-    """Input ``image``: (n, 112, 112, 3) u8 RGB; output ``vectors``: (n, dimension) f32, unit length.
+    """Input ``image``: (n, 112, 112, 3) u8 RGB; output ``vectors``: (n, dimension) f32, of the length the net gives.
 
     Raises:
         ModelError: the net does not take such faces, or is not built as it should be.
@@ -68,10 +68,7 @@ def embedder_graph(plain: onnx.ModelProto, net: Net) -> onnx.ModelProto:
         node("Cast", ["planes"], [feed.takes], to=TensorProto.FLOAT),
         *feed.nodes,
     ]
-    after = [
-        node("ReduceL2", [raw], ["length"], axes=[1], keepdims=1),
-        node("Div", [raw, "length"], ["vectors"]),
-    ]
+    after = [node("Identity", [raw], ["vectors"])]
     ends = Ends(["n", CHIP_PX, CHIP_PX, 3], {"vectors": []}, net.dimension)
     return _wrap(plain, net, Preprocessing(before, after, feed.constants), ends)
 

@@ -17,6 +17,7 @@ from models.decode import FAMILIES, STRIDES
 MANIFEST = Path(__file__).with_name("manifest.toml")
 MAX_CANVAS_PX = 4096
 MAX_DIMENSION = 4096
+MAX_FULL_LENGTH = 1_000
 MAX_PIXEL = 255
 RESERVED = {"image", "scores", "boxes", "landmarks", "vectors"}
 """Names of the built graphs' own inputs and outputs."""
@@ -63,7 +64,8 @@ class Net(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     """One network.
 
     ``mean`` and ``std``: a value v of a pixel, 0 to 255, is fed as (v - mean) / std. ``family``, the canvases (width,
-    height) and ``closeup_px`` are a detector's, ``template`` and ``dimension`` an embedder's.
+    height) and ``closeup_px`` are a detector's; ``template``, ``dimension`` and ``full_length`` an embedder's: a face
+    whose template is as long counts as wholly seen, and 0 says that nobody measured it.
 
     Raises:
         ValueError: a field that makes no sense; names it and what is allowed.
@@ -85,6 +87,7 @@ class Net(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     closeup_px: int = 0
     template: Literal["", "arcface-112"] = ""
     dimension: int = 0
+    full_length: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
@@ -204,12 +207,14 @@ _NET_RULES: dict[Role, tuple[_Rule[Net], ...]] = {
         ("closeup_px", _CANVAS, lambda net: _is_canvas(net.closeup_px)),
         ("template", _NOT_A_DETECTORS, lambda net: not net.template),
         ("dimension", _NOT_A_DETECTORS, lambda net: not net.dimension),
+        ("full_length", _NOT_A_DETECTORS, lambda net: net.full_length == 0),
     ),
     "embedder": (
         *_ANY_NET,
         ("outputs", "one", lambda net: len(net.outputs) == 1),
         ("template", "arcface-112", lambda net: net.template == "arcface-112"),
         ("dimension", f"1 to {MAX_DIMENSION}", lambda net: 0 < net.dimension <= MAX_DIMENSION),
+        ("full_length", f"0 to {MAX_FULL_LENGTH}", lambda net: 0 <= net.full_length <= MAX_FULL_LENGTH),
         ("family", _NOT_AN_EMBEDDERS, lambda net: not net.family),
         ("canvas_px", _NOT_AN_EMBEDDERS, lambda net: net.canvas_px == (0, 0)),
         ("small_canvas_px", _NOT_AN_EMBEDDERS, lambda net: net.small_canvas_px == (0, 0)),

@@ -1,4 +1,4 @@
-"""How fit a portrait is to be compared: plain figures of one face. Knows pixels and landmarks; refuses to judge them.
+"""How fit a face is to be compared: plain figures of a portrait or a shot. Knows pixels and landmarks; judges nobody.
 
 Names follow the components of ISO/IEC 29794-5 (face image quality) where they mean the same. What is measured is the
 picture, never the skin: exposure counts pixels that the sensor clipped, since a limit on brightness would refuse dark
@@ -20,6 +20,8 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _FACE = slice(20, 106)
 """Rows and columns of an aligned face that no background reaches."""
 _BLACK, _WHITE = 8, 247
+EMBEDDERS_EYES_PX = 44.0
+"""Distance of the eyes at which size stops to count against a face; an aligned one has 35 px."""
 _DEPTHS_PX = np.array([0.0, 0.0, 22.0, 2.0, 2.0], np.float32)
 """How far nose tip and corners of the mouth stand before the eyes, in a chip's pixels (35 between the eyes, so 1 px is
 1.8 mm): chosen on 1,500 LFW photographs so that what is left over does not depend on how a head is turned."""
@@ -98,3 +100,36 @@ def pose(landmarks: F32) -> Pose:
         roll_deg=float(np.degrees(np.arctan2(rows[1, 0], rows[0, 0]))),
         misfit=misfit,
     )
+
+
+def unified(landmarks: F32, score: float, full_eye_distance_px: float = EMBEDDERS_EYES_PX) -> float:
+    """The one figure of a face that is to be compared, in [0, 1]: size x pose x the detector's confidence.
+
+    A shot is chosen by it, and a portrait is shown with it; ISO/IEC 29794-5 calls such a figure the unified quality
+    score. Size is the distance of the eyes; pose is how far the nose lies from the middle of eyes and mouth (yaw) and
+    from its usual height between them (pitch), as fractions: cheaper than :func:`pose`, since every face of every frame
+    is judged by it.
+
+    Args:
+        landmarks: (5, 2) px.
+        score: the detector's confidence, [0, 1].
+        full_eye_distance_px: where size stops to count.
+    """
+    right_eye, left_eye, nose, right_mouth, left_mouth = landmarks
+    eyes, mouth = (right_eye + left_eye) / 2, (right_mouth + left_mouth) / 2
+    across, down = left_eye - right_eye, mouth - eyes
+    between_px = float(np.hypot(*across))
+    height_px = float(np.hypot(*down))
+    if between_px < 1 or height_px < 1:
+        return 0.0
+    yaw = abs(_along(nose - (eyes + mouth) / 2, across)) / between_px
+    pitch = abs(_along(nose - eyes, down) / height_px - 0.5)
+    size = min(1.0, between_px / full_eye_distance_px)
+    # Seen from the side the eyes come together: their distance against the face's height is yaw as well.
+    turned = min(1.0, between_px / (0.75 * height_px))
+    return size * max(0.0, 1 - 1.5 * yaw) * max(0.0, 1 - 1.5 * pitch) * turned * score
+
+
+def _along(vector: F32, axis: F32) -> float:
+    """Length of ``vector``'s part along ``axis``, with sign."""
+    return float(vector @ axis) / max(float(np.hypot(*axis)), 1e-6)

@@ -41,6 +41,7 @@ class Vision:
         canvases_px: (width, height) that a detector sees at most.
         self_test: reproduces the golden vectors; raises ModelError where it does not.
         in_place: its detectors take pictures that lie on the device.
+        figures: the golden ones.
     """
 
     detector: Detector
@@ -52,6 +53,7 @@ class Vision:
     canvases_px: dict[Canvas, tuple[int, int]]
     self_test: Callable[[], None]
     in_place: bool = False
+    figures: Figures | None = None
 
 
 @dataclass(frozen=True)
@@ -115,22 +117,25 @@ def open_vision(backend: Backend, manifest: Manifest | None = None, files: Path 
     template = hashlib.sha256(TEMPLATE.tobytes()).hexdigest()
     space = hashlib.sha256(f"{graphs.embedder.sha256}:{graphs.closeup.sha256}:{template}".encode()).hexdigest()
     runner = backend.open(graphs.embedder, _CHIPS)
-    embedder = Embedder(runner, space, graphs.embedder.net.dimension)
+    net = graphs.embedder.net
+    embedder = Embedder(runner, space, net.dimension, net.full_length)
     detector = _for_any_size(backend, graphs.detector)
-    self_test = functools.partial(
-        verify, detector, embedder, Figures.load(graphs.detector.net, graphs.embedder.net, files)
-    )
+    figures = Figures.load(graphs.detector.net, graphs.embedder.net, files)
+    self_test = functools.partial(verify, detector, embedder, figures)
     self_test()
     return Vision(
         detector=detector,
         closeup=Closeup(closeup),
         embedder=embedder,
         runner=runner.name,
-        digest=hashlib.sha256(f"{graphs.detector.sha256}:{graphs.small.sha256}:{space}".encode()).hexdigest(),
+        digest=hashlib.sha256(
+            f"{graphs.detector.sha256}:{graphs.small.sha256}:{space}:{net.full_length}".encode()
+        ).hexdigest(),
         detector_for=lambda height_px, width_px, canvas: _for_one_size(backend, graphs, (width_px, height_px), canvas),
         canvases_px={"full": graphs.detector.canvas_px, "small": graphs.small.canvas_px},
         self_test=self_test,
         in_place=backend.in_place,
+        figures=figures,
     )
 
 

@@ -55,6 +55,24 @@ def test_a_second_pass_later_is_as_good_as_both_at_once(embedder: Embedder) -> N
     np.testing.assert_array_equal(templates.vectors, embedder.embed_both(pictures).vectors)
 
 
+def test_a_template_is_longer_the_more_of_a_face_was_seen(vision: Vision, picture: Pixels, golden: Golden) -> None:
+    faces = chips(picture, np.array(golden.landmarks, np.float32))
+    covered = faces.copy()
+    covered[:, 60:] = 0
+    many = np.concatenate([faces, covered, _random_chips(BATCH)])
+    lengths = vision.embedder.embed(many).lengths
+    assert lengths.shape == (len(many),)
+    assert lengths[:2].min() > lengths[2:4].max() > lengths[4:].max() > 0
+
+
+def test_fullness_is_a_share_of_what_a_wholly_seen_face_has(means: MeanRunner) -> None:
+    lengths = np.array([0, 5.5, 11, 22, np.nan, np.inf, -1], np.float32)
+    measured = Embedder(means, "space", 6, full_length=11.0).fullness(lengths)
+    np.testing.assert_array_equal(measured, np.array([0, 0.5, 1, 1, 0, 0, 0], np.float32))
+    unmeasured = Embedder(means, "space", 6).fullness(lengths)
+    np.testing.assert_array_equal(unmeasured, np.array([0, 1, 1, 1, 0, 0, 0], np.float32))
+
+
 @pytest.mark.parametrize("count", [0, 1, BATCH, BATCH + 1, 3 * BATCH - 1])
 def test_any_number_of_chips_in_bounded_batches(embedder: Embedder, means: MeanRunner, count: int) -> None:
     pictures = _random_chips(count)

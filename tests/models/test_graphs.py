@@ -106,12 +106,11 @@ def test_pictures_of_a_batch_do_not_mix() -> None:
         np.testing.assert_allclose(one, many[1:2], atol=1e-3)
 
 
-def test_chips_of_a_batch_do_not_mix_and_are_unit_length() -> None:
+def test_chips_of_a_batch_do_not_mix() -> None:
     batch = np.random.default_rng(0).integers(0, 256, (3, 112, 112, 3)).astype(np.uint8)
     (together,) = runtime(FILES / "sface.onnx", image=batch)
     (alone,) = runtime(FILES / "sface.onnx", image=batch[2:])
     np.testing.assert_allclose(alone, together[2:], atol=1e-5)
-    np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
 
 
 @pytest.mark.parametrize(("name", "outputs"), [("yunet", ["scores", "boxes", "landmarks"]), ("sface", ["vectors"])])
@@ -155,7 +154,7 @@ def test_values_are_normalised_as_the_manifest_says(mean: float, std: float) -> 
     chips = np.random.default_rng(0).integers(0, 256, (2, 112, 112, 3)).astype(np.uint8)
     (raw,) = runtime(iresnet(), **{"input.1": _normalised(chips, mean, std)})
     (vectors,) = runtime(embedder_graph(rebuild(iresnet().SerializeToString(), net), net), image=chips)
-    np.testing.assert_allclose(vectors, raw / np.linalg.norm(raw, axis=1, keepdims=True), atol=1e-5)
+    np.testing.assert_allclose(vectors, raw, atol=1e-4)
 
 
 def test_a_detectors_margin_is_black_before_it_is_normalised() -> None:
@@ -190,7 +189,7 @@ def test_a_network_whose_input_goes_two_ways_cannot_have_its_channels_swapped() 
         embedder_graph(rebuild(model.SerializeToString(), net), net)
 
 
-@pytest.mark.parametrize("name", ["pixels", "planes", "vectors", "length", "mean"])
+@pytest.mark.parametrize("name", ["pixels", "planes", "vectors", "mean"])
 def test_a_name_that_the_preprocessing_has_too_is_said(name: str) -> None:
     model = iresnet()
     for node in model.graph.node:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from pathlib import Path
 
@@ -101,11 +102,16 @@ DETECTORS = [
     ({"closeup_px": 0}, "closeup_px is 0, allowed: multiples of 32 up to 4096"),
     ({"closeup_px": 100}, "closeup_px is 100"),
     ({"template": "arcface-112"}, "template is 'arcface-112', allowed: nothing, it is an embedder's"),
+    ({"full_length": 11.0}, "full_length is 11.0, allowed: nothing, it is an embedder's"),
     ({"dimension": 128}, "dimension is 128, allowed: nothing, it is an embedder's"),
 ]
 EMBEDDERS = [
     ({"dimension": 0}, "dimension is 0, allowed: 1 to 4096"),
     ({"dimension": 5000}, "dimension is 5000"),
+    ({"full_length": -1.0}, "full_length is -1.0, allowed: 0 to 1000"),
+    ({"full_length": 1000.5}, "full_length is 1000.5, allowed: 0 to 1000"),
+    ({"full_length": math.nan}, "full_length is nan, allowed: 0 to 1000"),
+    ({"full_length": math.inf}, "full_length is inf, allowed: 0 to 1000"),
     ({"template": ""}, "template is '', allowed: arcface-112"),
     ({"outputs": []}, r"outputs is \(\), allowed: one"),
     ({"outputs": ["a", "b"]}, r"outputs is \('a', 'b'\), allowed: one"),

@@ -8,7 +8,7 @@ import pytest
 from models.align import TEMPLATE
 from models.faces import F32
 from models.portrait import UnfitPortraitError, find
-from models.quality import _HEAD, eye_distance_px, light, pose
+from models.quality import _HEAD, eye_distance_px, light, pose, unified
 from models.vision import Vision
 from tests.film import drawn_face
 
@@ -71,3 +71,14 @@ def test_a_portrait_has_one_face_and_knows_how_strong_its_rival_is(vision: Visio
     assert len(both.face) == 1
     with pytest.raises(UnfitPortraitError, match=r"^no face found$"):
         find(np.full((200, 200, 3), 90, np.uint8), vision)
+
+
+def test_one_figure_falls_with_size_with_turning_and_with_doubt() -> None:
+    best = unified(turned(0, 0, 0), 0.9)
+    assert best == pytest.approx(0.9, abs=0.06)
+    assert unified(turned(0, 0, 30), 0.9) == pytest.approx(best, abs=1e-3), "a head may lean"
+    assert unified(turned(0, 0, 0, scale=0.6), 0.9) < 0.6 * best
+    assert unified(turned(30, 0, 0), 0.9) < 0.6 * best
+    assert unified(turned(0, 25, 0), 0.9) < 0.8 * best
+    assert unified(turned(0, 0, 0), 0.3) == pytest.approx(best / 3)
+    assert unified(np.full((5, 2), 7, np.float32), 0.9) == 0

@@ -21,10 +21,10 @@ from models.gate import agreement
 from models.manifest import ModelError
 from models.runner import Profile, Runner
 from models.runner_openvino import OpenVinoBackend
-from models.vision import Graphs, Vision, open_vision
+from models.vision import Vision, open_vision
 from models.workshop import build_engine, tend
 from tests.models.stage import Pixels, from_left
-from tests.models.van import CHIPS, CLOSEUP, VERSIONS, Van, graphs
+from tests.models.van import CHIPS, CLOSEUP, REFERENCE, VERSIONS, Van, graphs
 
 CAMERA_PX = (1280, 720)
 
@@ -39,15 +39,11 @@ def van(tmp_path: Path) -> Van:
     return Van(tmp_path)
 
 
-def _build_all(van: Van, all_graphs: Graphs) -> None:
-    for graph, profile in all_graphs.profiles((CAMERA_PX,)):
-        van.build(graph, profile)
-
-
 def test_every_engine_of_a_van_is_built_proven_and_sees_what_the_host_sees(
     any_van: Van, vision: Vision, picture: Pixels
 ) -> None:
-    _build_all(any_van, graphs())
+    for graph, profile in graphs().profiles((CAMERA_PX,)):
+        any_van.build(graph, profile)
     on_van = open_vision(any_van.backend)  # which reproduces the golden vectors
     assert (on_van.in_place, on_van.runner) == (True, f"{any_van.backend.name} fp16")
     assert (on_van.digest, on_van.embedder.space) == (vision.digest, vision.embedder.space)
@@ -67,20 +63,20 @@ def test_an_engine_says_what_it_was_built_for_and_how_near_it_is(van: Van) -> No
 
 
 def test_the_small_canvas_has_engines_of_its_own(van: Van, picture: Pixels) -> None:
-    _build_all(van, graphs())
+    van.equip()
     small = open_vision(van.backend).detector_for(720, 1280, "small")
     assert small.canvas_px == graphs().small.canvas_px
     assert len(small.detect(picture.repeat(2, axis=0).repeat(2, axis=1))) == 2
 
 
 def test_a_picture_that_fits_the_canvas_needs_no_engine_of_its_own(van: Van, picture: Pixels) -> None:
-    _build_all(van, graphs())
+    van.equip()
     on_van = open_vision(van.backend)
     assert len(on_van.detector_for(360, 640, "full").detect(picture)) == 2
 
 
 def test_a_camera_of_another_size_is_told_that_nothing_was_built_for_it(van: Van) -> None:
-    _build_all(van, graphs())
+    van.equip()
     on_van = open_vision(van.backend)
     with pytest.raises(EngineRefused, match=r"yunet-1920x1080\.engine: not built yet"):
         on_van.detector_for(1080, 1920, "full")
@@ -141,7 +137,7 @@ class Changed:
 )
 def test_a_detector_that_disagrees_with_fp32_is_refused(change: Callable[[int, F32], F32], complaint: str) -> None:
     graph, profile = graphs().detector, Profile(384, 640)
-    reference = OpenVinoBackend("f32").open(graph, profile)
+    reference = REFERENCE.open(graph, profile)
     assert agreement(graph, profile, reference, reference) == "0.00 px from fp32"
     with pytest.raises(ModelError, match=complaint):
         agreement(graph, profile, Changed(reference, change), reference)
@@ -149,17 +145,25 @@ def test_a_detector_that_disagrees_with_fp32_is_refused(change: Callable[[int, F
 
 def test_a_template_that_is_not_a_number_is_refused() -> None:
     graph = graphs().embedder
-    reference = OpenVinoBackend("f32").open(graph, CHIPS)
+    reference = REFERENCE.open(graph, CHIPS)
     with pytest.raises(ModelError, match=r"agrees with fp32 to nan, at least 0\.999"):
         agreement(graph, CHIPS, Changed(reference, lambda index, out: out * np.float32("nan")), reference)
 
 
-def test_an_embedder_that_mixes_a_batch_is_refused() -> None:
+def test_a_template_of_another_length_is_refused() -> None:
+    """It would say of every face that more of it was seen than was."""
     graph = graphs().embedder
     reference = OpenVinoBackend("f32").open(graph, CHIPS)
+    with pytest.raises(ModelError, match=r"a template's length differs by 10\.0% from fp32's, at most 5%"):
+        agreement(graph, CHIPS, Changed(reference, lambda index, out: out * np.float32(1.1)), reference)
+
+
+def test_an_embedder_that_mixes_a_batch_is_refused() -> None:
+    graph = graphs().embedder
+    reference = REFERENCE.open(graph, CHIPS)
 
     def mixing(index: int, out: F32) -> F32:
-        return out + np.float32(0.02) * np.roll(out, 1, axis=0) * np.float32(len(out) > 1)
+        return out + np.float32(0.01) * np.roll(out, 1, axis=0) * np.float32(len(out) > 1)
 
     with pytest.raises(ModelError, match=r"a face among 8 differs by 0\.\d+ from itself alone, at most 0\.001"):
         agreement(graph, CHIPS, Changed(reference, mixing), reference)
@@ -188,13 +192,12 @@ def test_an_engine_that_the_gate_refuses_leaves_the_old_one(van: Van) -> None:
     graph = graphs().embedder
     van.build(graph, CHIPS)
     before = van.engines.read(van.backend.origin(graph, CHIPS)).plan
-    other = OpenVinoBackend("f32")
 
     class Disagreeing:
         name, in_place, any_size = "another", False, True
 
         def open(self, graph: Graph, profile: Profile | None = None) -> Changed:
-            return Changed(other.open(graph, profile), lambda index, out: -out)
+            return Changed(REFERENCE.open(graph, profile), lambda index, out: -out)
 
     with pytest.raises(ModelError, match=r"fp16: a template .*; fp32: a template .*; the old engine stays"):
         build_engine(van.backend, graph, CHIPS, Disagreeing(), lambda what, done, of: None)
@@ -240,7 +243,7 @@ def test_an_engine_that_is_ours_and_does_not_load_is_built_anew(van: Van) -> Non
     graph = graphs().closeup
     header = van.build(graph, CLOSEUP)
     van.engines.write(header, b"a plan of another driver")
-    state = tend(van.backend, graph, CLOSEUP, OpenVinoBackend("f32"), lambda what, done, of: None)
+    state = tend(van.backend, graph, CLOSEUP, REFERENCE, lambda what, done, of: None)
     assert (state.usable, state.built) == (True, True)
     assert "could not load the engine" in state.refused
     van.backend.open(graph, CLOSEUP)
