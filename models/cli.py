@@ -8,11 +8,9 @@ from __future__ import annotations
 import importlib
 import json
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import msgspec
 import typer
@@ -20,14 +18,20 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from board.board import Board, open_board
 from board.device_key import DeviceKeyError
-from models.backend_tensorrt import OpenTensorRt, Precision, TensorRtBackend, open_tensorrt
+from models.backend_tensorrt import Precision
 from models.bars import bar
 from models.built import built_graph
+from models.calibrating import calibrate, encode, read_tracks, region, remarks
+from models.calibration import ALLOWED_PER_1000, CalibrationError
+from models.durable import replace_durably
+from models.evaluation.cli import evaluate_command
+from models.evaluation.report import EvaluationError, read_evaluation
+from models.evaluation.show import shown
 from models.fetch import fetch, published
 from models.golden import shipped_file
 from models.manifest import ModelError, Net, load_manifest
+from models.options import ASKED_WRONGLY, FAILED, AsJson, entrance, fail
 from models.runner import Backend
 from models.runner_openvino import OpenVinoBackend
 from models.speed import Speed, measure
@@ -35,28 +39,42 @@ from models.vision import Graphs, open_vision
 from models.workshop import EngineState, look, rebuild, tend
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
-_FAILED, _ASKED_WRONGLY = 1, 2
 _SIZE = re.compile(r"([1-9]\d{0,4})x([1-9]\d{0,4})")
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Sizes = Annotated[list[str], typer.Option("--size", help="WIDTHxHEIGHT of a camera's pictures; may be repeated.")]
 _USUAL_SIZES = ["1280x720"]
 
-
-@dataclass(frozen=True)
-class Entrance:
-    """What the commands ask which machine this is; a test may stand in for one (typer's ``obj``)."""
-
-    board: Callable[[], Board] = open_board
-    tensorrt: OpenTensorRt = open_tensorrt
-
-    def backend(self, board: Board, precision: Precision = "fp16") -> TensorRtBackend:
-        """The GPU of this machine; raises ModelError or DeviceKeyError."""
-        return self.tensorrt(board.engines, board.device_key, board.power_mode().name, precision)
+app.command("evaluate")(evaluate_command)
 
 
-def _entrance(context: typer.Context) -> Entrance:
-    return context.obj if isinstance(context.obj, Entrance) else Entrance()
+@app.command("calibrate")
+def calibrate_command(
+    evaluation: Annotated[Path, typer.Option(help="What `evaluate --json` printed.")],
+    tracks: Annotated[Path, typer.Option(help="What the replay of crowds wrote of the decision on tracks.")],
+    out: Annotated[Path, typer.Option(help="The calibration, for those who sign for models.")],
+    allowed_per_1000: Annotated[
+        float, typer.Option(help="Most false alerts among 1,000 passers-by.")
+    ] = ALLOWED_PER_1000,
+    as_json: AsJson = False,
+) -> None:
+    """Say how long a list may be, at which similarity: what these figures bear for the group that is served worst."""
+    try:
+        measured = read_evaluation(evaluation.read_bytes())
+        made = calibrate(measured, read_tracks(tracks.read_bytes()), allowed_per_1000)
+        replace_durably(out, encode(made), 0o644)
+    except (EvaluationError, CalibrationError, OSError) as error:
+        fail(error)
+    rows, words = region(measured, made), tuple(remarks(measured, made))
+    if as_json:
+        typer.echo(msgspec.json.encode({"calibration": str(out), "region": rows, "remarks": words}).decode())
+        return
+    table = Table("threshold", "longest list", "FNMR", "false alerts of 1,000", "at most")
+    for row in rows:
+        figures = (f"{row.threshold:.2f}", f"{row.max_entries:,}", shown(row.fnmr))
+        table.add_row(*figures, f"{row.expected:.3f}", f"{row.at_most:.3f}")
+    Console().print(table)
+    for remark in words:
+        typer.echo(remark, err=True)
 
 
 @app.command("fetch")
@@ -72,7 +90,7 @@ def fetch_command(
         with console.status("Building the networks' graphs"):
             made = fetch(manifest, wheels)
     except ModelError as error:
-        _fail(error)
+        fail(error)
     for path in made:
         console.print(f"[green]built[/] {path.name}  {path.stat().st_size / 1e6:.1f} MB")
 
@@ -93,16 +111,16 @@ def build_command(
     sizes_px = tuple(_size(text) for text in size)
     console, states = Console(stderr=True), list[EngineState]()
     try:
-        backend, reference = _entrance(context).backend(_entrance(context).board(), precision), OpenVinoBackend("f32")
+        backend, reference = entrance(context).backend(entrance(context).board(), precision), OpenVinoBackend("f32")
         make = rebuild if force else tend
         for graph, profile in Graphs.load(load_manifest()).profiles(sizes_px):
             with bar(console, f"{graph.name} {profile}") as progress:
                 states.append(make(backend, graph, profile, reference, progress))
             _say(console, states[-1])
     except (ModelError, DeviceKeyError) as error:
-        _fail(error)
+        fail(error)
     _print_engines(states, as_json=as_json)
-    raise typer.Exit(0 if all(state.usable for state in states) else _FAILED)
+    raise typer.Exit(0 if all(state.usable for state in states) else FAILED)
 
 
 @app.command("golden")
@@ -117,23 +135,23 @@ def golden_command(
         net = _brought(name)
         path = _judge().write_figures(net, published(net, wheels))
     except ModelError as error:
-        _fail(error)
+        fail(error)
     typer.echo(f"golden figures of {name} in {path}")
 
 
 @app.command("list")
 def list_command(context: typer.Context, size: Sizes = _USUAL_SIZES, as_json: AsJson = False) -> None:
     """The manifest's networks, whether their graphs are here, and on a Jetson their engines."""
-    manifest, entrance = load_manifest(), _entrance(context)
-    board = entrance.board()
+    manifest, way = load_manifest(), entrance(context)
+    board = way.board()
     rows = [{"name": net.name, "role": net.role, "licence": net.licence, "built": _built(net)} for net in manifest.net]
     states: list[EngineState] = []
     if board.networks == "tensorrt":
         try:
-            backend = entrance.backend(board)
+            backend = way.backend(board)
             uses = Graphs.load(manifest).profiles(tuple(_size(text) for text in size))
         except (ModelError, DeviceKeyError) as error:
-            _fail(error)
+            fail(error)
         states = [look(backend, graph, profile) for graph, profile in uses]
     if as_json:
         typer.echo(json.dumps({"networks": rows, "engines": [msgspec.to_builtins(state) for state in states]}))
@@ -149,13 +167,10 @@ def list_command(context: typer.Context, size: Sizes = _USUAL_SIZES, as_json: As
 @app.command("verify")
 def verify_command(context: typer.Context) -> None:
     """Run the golden picture; exit 1 when this machine does not reproduce the reference."""
-    entrance = _entrance(context)
-    board = entrance.board()
     try:
-        backend = entrance.backend(board) if board.networks == "tensorrt" else OpenVinoBackend()
-        vision = open_vision(backend)
+        vision = open_vision(entrance(context).usual())
     except (ModelError, DeviceKeyError) as error:
-        _fail(error)
+        fail(error)
     typer.echo(f"golden vectors reproduced by {vision.runner}; model {vision.digest[:16]}")
 
 
@@ -167,24 +182,24 @@ def bench_command(
     as_json: AsJson = False,
 ) -> None:
     """Time every network on every backend of this machine, side by side in one run."""
-    entrance, console = _entrance(context), Console(stderr=True)
-    board = entrance.board()
+    way, console = entrance(context), Console(stderr=True)
+    board = way.board()
     backends: list[Backend] = [OpenVinoBackend(), OpenVinoBackend("f32")]
     try:
         if board.networks == "tensorrt":
-            backends.append(entrance.backend(board))
+            backends.append(way.backend(board))
         uses = Graphs.load(load_manifest()).profiles(tuple(_size(text) for text in size))
         with console.status("Timing"):
             speeds = list(measure(list({one.name: one for one in backends}.values()), uses, runs))
     except (ModelError, DeviceKeyError) as error:
-        _fail(error)
+        fail(error)
     _print_speeds(speeds, as_json=as_json)
 
 
 def _size(text: str) -> tuple[int, int]:
     found = _SIZE.fullmatch(text)
     if found is None:
-        _fail(f"--size {text}: expected WIDTHxHEIGHT, such as 1280x720", _ASKED_WRONGLY)
+        fail(f"--size {text}: expected WIDTHxHEIGHT, such as 1280x720", ASKED_WRONGLY)
     return int(found[1]), int(found[2])
 
 
@@ -237,11 +252,6 @@ def _judge() -> ModuleType:
         return importlib.import_module("models.judge")
     except ModuleNotFoundError as error:
         raise ModelError(f"{error}: ONNX Runtime is the judge; run '.venv/bin/pip install onnxruntime'") from error
-
-
-def _fail(error: Exception | str, code: int = _FAILED) -> NoReturn:
-    typer.echo(f"kerbside-models: {error}", err=True)
-    raise typer.Exit(code)
 
 
 def main() -> None:

@@ -81,10 +81,19 @@ def find(image: Pixels, vision: Vision) -> Found:
     faces = faces[faces.scores >= MIN_SCORE]
     if not len(faces):
         raise UnfitPortraitError("no face found")
-    prominence = _prominence(faces, image.shape[1], image.shape[0])
-    order = np.argsort(-prominence)
-    rival = float(prominence[order[1]] / prominence[order[0]]) if len(order) > 1 else 0.0
+    prominences = prominence(faces.boxes, image.shape[1], image.shape[0])
+    order = np.argsort(-prominences)
+    rival = float(prominences[order[1]] / prominences[order[0]]) if len(order) > 1 else 0.0
     return Found(image, faces[order[:1]], rival)
+
+
+def prominence(boxes: F32, width_px: int, height_px: int) -> F32:
+    """(n) f32 of (n, 4) boxes in a picture of that size: a face's width x its nearness to the middle."""
+    widths = boxes[:, 2] - boxes[:, 0]
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    offsets = (centres / np.array([width_px, height_px], np.float32) * 2 - 1) / np.sqrt(2)
+    result: F32 = widths * np.maximum(0.05, 1 - np.hypot(*offsets.T))
+    return result
 
 
 def refuse_rival(found: Found) -> None:
@@ -97,14 +106,6 @@ def refuse_rival(found: Found) -> None:
         raise UnfitPortraitError(
             f"two faces: the second is {found.rival:.0%} as prominent as the first, limit {MAX_RIVAL:.0%}"
         )
-
-
-def _prominence(faces: Faces, width_px: int, height_px: int) -> F32:
-    widths = faces.boxes[:, 2] - faces.boxes[:, 0]
-    centres = (faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2
-    offsets = (centres / np.array([width_px, height_px], np.float32) * 2 - 1) / np.sqrt(2)
-    prominence: F32 = widths * np.maximum(0.05, 1 - np.hypot(*offsets.T))
-    return prominence
 
 
 def _fitted(image: Pixels, box_px: tuple[int, int]) -> Pixels:

@@ -111,6 +111,10 @@ class Gate(Generic[_Image]):
         if street.skipped + 1 >= self._every:
             return True
         self.asked += 1
+        return self.notices(image)
+
+    def notices(self, image: _Image) -> bool:
+        """Whether the pre-filter sees somebody, or can be asked no more; what any camera showed does not matter."""
         try:
             return len(self._prefilter.boxes(image)) > 0
         except ModelError as error:

@@ -13,9 +13,10 @@ from typer.testing import CliRunner, Result
 from board.board import Board, open_board
 from board.power_mode import PowerMode
 from models.backend_tensorrt import DeviceKey, Precision, TensorRtBackend
-from models.cli import Entrance, app
+from models.cli import app
 from models.cuda import open_cuda
 from models.engines import EngineStore
+from models.options import Entrance
 from models.runner_tensorrt import load_tensorrt
 from models.vision import Vision
 from tests.models.van import Van
