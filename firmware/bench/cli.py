@@ -10,12 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, NoReturn
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from firmware.bench import BenchError
 from firmware.bench.fleet_report import FleetReport, table_of
+from models.manifest import ModelError
 
 bench = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
 _FAILED, _ASKED_WRONGLY = 1, 2
@@ -105,6 +107,40 @@ def fleet(
     except (BenchError, OSError) as error:
         _fail(error)
     _tell(report, as_json=as_json)
+
+
+@bench.command()
+def decision(
+    faces: Annotated[Path, typer.Option(envvar="KERBSIDE_FACES", help="Folder of people: NAME/NAME_0001.jpg.")] = Path(
+        "../shared/faces/lfw"
+    ),
+    errata: Annotated[Path | None, typer.Option(help="Faults of the folder's labels: same,A,B or drop,A/FILE.")] = None,
+    crowds: Annotated[int, typer.Option(help="Each with a list of its own.")] = 4,
+    walkers: Annotated[int, typer.Option(help="Of each crowd.")] = 350,
+    tracks: Annotated[Path | None, typer.Option(help="Write the rates for 'kerbside-models calibrate' here.")] = None,
+    as_json: _Json = False,
+) -> None:
+    """Rules of decision side by side on crowds: who is found, who is mistaken, and at how many templates."""
+    from firmware.bench.decision import DecisionSpec, run_decisions
+    from firmware.bench.decision_report import tables_of
+    from firmware.bench.decision_rules import COMPARED_AT
+
+    try:
+        spec = DecisionSpec(faces, errata, Path("var/bench/decision"), crowds, walkers)
+    except ValueError as error:
+        _fail(ValueError(f"--{error}"), _ASKED_WRONGLY)
+    try:
+        with _progress() as advance:
+            report = run_decisions(spec, advance)
+        if tracks is not None:
+            tracks.write_bytes(msgspec.json.format(msgspec.json.encode(report.tracks)) + b"\n")
+    except (BenchError, ModelError, OSError) as error:
+        _fail(error)
+    if as_json:
+        print(report.to_json())
+        return
+    for table in tables_of(report, COMPARED_AT):
+        Console().print(table)
 
 
 @bench.command("list")

@@ -54,13 +54,13 @@ class Crowd:
         return msgspec.json.decode(self.truth.read_bytes(), type=Truth)
 
 
-def make_crowd(faces: Path, out: Path, spec: CrowdSpec, find: Finder) -> Crowd:
+def make_crowd(faces: Path, out: Path, spec: CrowdSpec, find: Finder, errata: Path | None = None) -> Crowd:
     """Make the crowd of ``spec`` in the folder ``out``, or find it there already made from the same listing.
 
     Raises:
         BenchError: the faces folder is missing, too small, or holds an unreadable picture.
     """
-    people = people_in(faces)
+    people = people_in(faces, errata)
     crowd = Crowd(out / "crowd.mp4", out / "portraits", out / "truth.json")
     seal, made = out / "made-from", _made_from(spec, listing_digest(people))
     if seal.is_file() and seal.read_text("ascii") == made:

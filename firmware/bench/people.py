@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firmware.bench import BenchError
+from models.evaluation.errata import read_errata
+from models.evaluation.report import EvaluationError
 
 _T = TypeVar("_T")
 Image = NDArray[np.uint8]  # (H, W, 3), BGR as OpenCV reads it
@@ -80,11 +82,15 @@ class Numbers:
             raise ValueError(f"list_size: expected at least {max(self.listed, 1)}, got {self.list_size}")
 
 
-def people_in(folder: Path) -> dict[str, tuple[Path, ...]]:
+def people_in(folder: Path, errata: Path | None = None) -> dict[str, tuple[Path, ...]]:
     """Every person of ``folder/<person>/<photo>``, names and photographs in sorted order.
 
+    Args:
+        folder: of folders.
+        errata: faults of the folder's labels that somebody has looked at: :mod:`models.evaluation.errata`.
+
     Raises:
-        BenchError: the folder is missing or holds no person.
+        BenchError: the folder is missing or holds no person, or the errata cannot be read.
     """
     if not folder.is_dir():
         raise BenchError(
@@ -94,7 +100,21 @@ def people_in(folder: Path) -> dict[str, tuple[Path, ...]]:
     people = {name: photos for name, photos in people.items() if photos}
     if not people:
         raise BenchError(f"--faces: {folder} holds no <person>/<photo>.jpg")
-    return people
+    return people if errata is None else _corrected(people, errata)
+
+
+def _corrected(people: dict[str, tuple[Path, ...]], path: Path) -> dict[str, tuple[Path, ...]]:
+    """The same, with labels of one human being as one, and without pictures of somebody else."""
+    every = {f"{name}/{photo.name}" for name, photos in people.items() for photo in photos}
+    try:
+        errata = read_errata(path.read_text("utf-8"), set(people), every, lambda fault: None)
+    except (OSError, UnicodeDecodeError, EvaluationError) as error:
+        raise BenchError(f"--errata: {path}: {error}") from error
+    now, corrected = errata.label_of(people), dict[str, tuple[Path, ...]]()
+    for name, photos in people.items():
+        kept = tuple(photo for photo in photos if f"{name}/{photo.name}" not in errata.dropped)
+        corrected[now[name]] = corrected.get(now[name], ()) + kept
+    return {name: photos for name, photos in corrected.items() if photos}
 
 
 def listing_digest(people: dict[str, tuple[Path, ...]]) -> str:

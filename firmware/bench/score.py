@@ -18,6 +18,9 @@ SLACK_S = 1.0  # an event may be decided this long after its walker left the str
 class Score(msgspec.Struct, frozen=True):
     """What the events are worth.
 
+    A walker who is reported as an entry that is in the street at that moment too cannot be told from that entry: with
+    500 entries and 2 of them in view, that hides 1 false event in 250.
+
     ``found`` and ``missed`` are listed entries that walked, sorted; ``false`` is every event whose entry was not in the
     street when it was decided.
     """

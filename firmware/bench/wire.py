@@ -33,6 +33,7 @@ from firmware.match.mailbox import Desk, Mailbox
 from firmware.match.outbound import Outbound
 from firmware.match.outbox import Outbox, Quota
 from firmware.match.seal import Sealer
+from firmware.match.threshold import Floors
 from firmware.match.voice import Origin, Snapshot, Voice
 from firmware.memory import peak_rss_mb
 from firmware.messages import Counters, MatchEvent, Versions
@@ -199,7 +200,7 @@ class _Van:
 
 
 def _calm() -> Snapshot:
-    return Snapshot("seeing", True, "bench", (), 1, 0.46, Counters(), {})  # noqa: FBT003
+    return Snapshot("seeing", True, "bench", (), 1, Floors(0.46), Counters(), {})  # noqa: FBT003
 
 
 def _write_papers(folder: Path, port: int) -> NewKeys:

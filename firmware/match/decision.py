@@ -14,7 +14,6 @@ from firmware.match.evidence import Evidence
 from firmware.match.tracker import Track
 from firmware.match.watchlist import Candidate
 from models.faces import F32
-from models.threshold import SHIPPED_THRESHOLD
 
 
 @dataclass(frozen=True)
@@ -22,21 +21,26 @@ class DecisionSettings:
     """Cosines, but for the last three.
 
     Attributes:
-        threshold: the fused template's least similarity, once the evidence is full.
+        threshold: the fused template's least similarity, once the evidence is full. Nothing reaches the default: which
+            similarity counts for how long a list, a calibration says.
         caution: what is asked for on top while the evidence is still empty; it shrinks as shots add up. The first
             shots are the smallest and the noisiest, and most false alerts of a fixed threshold come from them.
+        crowding: what an entry that many resemble asks for on top, for each 1 of its :attr:`Candidate.crowding`.
         min_margin: least distance to the next entry.
         shot_slack: a single shot agrees when it reaches the threshold less this.
+        mirror_slack: a single shot is worth its mirrored pass when it reaches the threshold less this.
         near: below the threshold by no more than this, more shots could decide: it is worth looking on.
         full_weight: sum of the shots' weights at which the evidence is full.
         min_agreeing: shots that must agree.
         cooldown_s: after an event, no other of the same entry by any camera of this van.
     """
 
-    threshold: float = SHIPPED_THRESHOLD
+    threshold: float = 1.0
     caution: float = 0.06
-    min_margin: float = 0.05
+    crowding: float = 0.8
+    min_margin: float = 0.08
     shot_slack: float = 0.1
+    mirror_slack: float = 0.05
     near: float = 0.03
     full_weight: float = 1.0
     min_agreeing: int = 2
@@ -51,7 +55,8 @@ class PossibleMatch:
         track: the track, as it was seen in the deciding frame.
         candidate: the fused template's nearest entry.
         observations: shots that agreed.
-        threshold: the one that was applied, with what caution added.
+        threshold: the one in force. What caution and crowding asked for on top is not told: it would say how much the
+            entry resembles the others of the list.
         t_ns: time of the deciding frame.
         beside: (n, 4) f32 px, boxes of the deciding frame's other faces: they must not be shown.
     """
@@ -93,12 +98,16 @@ class Decider:
 
     def worth_mirroring(self, similarity: float) -> bool:
         """Whether a single shot is near enough to an entry for its mirrored pass to matter."""
-        return similarity >= self._settings.threshold - self._settings.shot_slack / 2
+        return similarity >= self._settings.threshold - self._settings.mirror_slack
+
+    def standing(self, candidate: Candidate) -> float:
+        """A similarity, less what its entry asks for on top."""
+        return candidate.similarity - self._settings.crowding * candidate.crowding
 
     def update(self, track: Track, fused: Candidate, t_ns: int) -> PossibleMatch | None:
         """The decision on a track that has a new shot."""
         settings, evidence = self._settings, track.evidence
-        required = settings.threshold + settings.caution * self._thinness(evidence)
+        required = settings.threshold + settings.caution * self._thinness(evidence) + settings.crowding * fused.crowding
         # Written so that a similarity that is not a number decides nothing.
         if not (fused.similarity >= required and fused.margin >= settings.min_margin):
             return None
@@ -113,7 +122,7 @@ class Decider:
         evidence.decided = True
         track.reported.add(fused.row)
         self._reported_t_ns[fused.row] = t_ns
-        return PossibleMatch(track, fused, observations, required, t_ns)
+        return PossibleMatch(track, fused, observations, settings.threshold, t_ns)
 
     def _thinness(self, evidence: Evidence) -> float:
         """1 without evidence, 0 when it is full."""

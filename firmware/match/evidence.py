@@ -25,9 +25,11 @@ class Evidence:
         best_quality: of all shots, in [0, 1].
         shots: how many templates were made of it in all, kept or not.
         last_shot_t_ns: when the last one was made.
-        similarity: of the fused template to the nearest entry; -1 before the first shot.
+        similarity: of the fused template to the nearest entry, less what that entry asks for on top; -1 before the
+            first shot.
         decided: an event was made of it; it is not looked at again.
         doubted: the tracker may have slipped to another face; the next shot tells.
+        missed: the last shot showed too little of a face.
     """
 
     slots: list[int] = field(default_factory=list)
@@ -40,11 +42,21 @@ class Evidence:
     similarity: float = -1.0
     decided: bool = False
     doubted: bool = False
+    missed: bool = False
 
     def confirm(self, t_ns: int) -> None:
         """Note a shot that only showed that the face is still the same."""
         self.last_shot_t_ns = t_ns
-        self.doubted = False
+        self.doubted = self.missed = False
+
+    def miss(self, t_ns: int) -> None:
+        """Note a shot that showed too little of a face; it counts as one that was made.
+
+        It ends the doubt too: a doubted face would be looked at in each frame, and the next good shot tells anyway.
+        """
+        self.shots += 1
+        self.confirm(t_ns)
+        self.missed = True
 
     def add(self, row: int, alone: float, fused: float, quality: float, t_ns: int) -> None:
         """Note a shot: the row it resembled most and how much, and how much the fused template resembles its own."""

@@ -8,6 +8,7 @@ Deterministic: time comes from the frames, so a replay decides the same things.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,24 +21,63 @@ from firmware.match.selection import SelectionSettings, Selector, Shot
 from firmware.match.tracker import Track, Tracker, TrackerSettings
 from firmware.match.watchlist import Watchlist
 from models.align import chips
+from models.calibrated import Use
 from models.faces import F32, Embeddings, Faces
 from models.sharpness import sharpness
 from models.vision import Vision
+
+RULE_VERSION = 1
+"""To be raised when code changes what the same settings decide: no calibration fits any more then, and a new one has to
+be measured. Tracking, choice of shots, evidence, search with its margin and crowding, and decision belong to it."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Exponents of what makes a shot count in the fused template; 0 for what is to make no difference."""
+
+    quality: float = 2.0
+    sharpness: float = 0.5
+    fullness: float = 2.0
+
+    def of(self, quality: float, sharpness: float, fullness: float) -> float:
+        """Weight of a shot, in [0, 1] as they are."""
+        return float(quality**self.quality * sharpness**self.sharpness * fullness**self.fullness)
 
 
 @dataclass(frozen=True)
 class PipelineSettings:
     """Settings of every step; the defaults are the shipped ones.
 
-    ``same_face`` is the least similarity of a new shot to the track's others: below, the tracker has slipped from one
-    person to another (two people crossing), and the evidence starts anew.
+    ``min_sharpness`` and ``min_fullness`` (:meth:`models.embedder.Embedder.fullness`) keep out of the evidence what is
+    no face to compare. ``same_face`` is the least similarity of a new shot to the track's others: below, the tracker
+    has slipped from one person to another (two people crossing), and the evidence starts anew.
     """
 
     tracker: TrackerSettings = TrackerSettings()
     selection: SelectionSettings = SelectionSettings()
     decision: DecisionSettings = DecisionSettings()
+    weights: Weights = Weights()
     min_sharpness: float = 0.2
+    min_fullness: float = 0.65
     same_face: float = 0.3
+
+    @property
+    def rule_digest(self) -> str:
+        """What a calibration's rates of tracks were measured with.
+
+        sha256 over :data:`RULE_VERSION` and all settings, but for the threshold and the cooldown, which only keeps the
+        same event from being said again.
+        """
+        decision = replace(self.decision, threshold=0.0, cooldown_s=0.0)
+        return hashlib.sha256(f"{RULE_VERSION} {replace(self, decision=decision)!r}".encode()).hexdigest()
+
+    def use(self, vision: Vision) -> Use:
+        """What a calibration has to be for, to say anything of these networks with this rule."""
+        return Use(vision.digest, vision.embedder.space, self.rule_digest)
+
+    def at(self, threshold: float) -> PipelineSettings:
+        """The same rule at a threshold, a cosine."""
+        return replace(self, decision=replace(self.decision, threshold=threshold))
 
 
 @dataclass
@@ -123,8 +163,12 @@ class Pipeline:
         aligned.fill(0)
         self.counters.embeddings += len(templates)
         matches = []
-        for vector, index in zip(templates.vectors, good, strict=True):
-            weight = shots[index].quality ** 2 * float(sharp[index]) ** 0.5
+        fullness = self._embedder.fullness(templates.lengths)
+        for vector, index, full in zip(templates.vectors, good, fullness, strict=True):
+            if not full >= self._settings.min_fullness:
+                shots[index].track.evidence.miss(frame.t_ns)
+                continue
+            weight = self._settings.weights.of(shots[index].quality, float(sharp[index]), float(full))
             match = self._weigh(shots[index], vector, weight, frame.t_ns)
             matches += [match] if match else []
         templates.wipe()
@@ -155,7 +199,7 @@ class Pipeline:
         if only_confirms:
             evidence.confirm(t_ns)
         else:
-            evidence.add(alone.row, alone.similarity, together.similarity, shot.quality, t_ns)
+            evidence.add(alone.row, alone.similarity, self._decider.standing(together), shot.quality, t_ns)
         return self._decider.update(shot.track, together, t_ns)
 
     def _tells_more(self, evidence: Evidence, vector: F32) -> bool:
@@ -163,7 +207,7 @@ class Pipeline:
         if len(evidence.slots) >= self._settings.selection.max_shots:
             return False
         (alone,) = self._watchlist.search(Embeddings(vector[None], self._embedder.space))
-        return alone.similarity > evidence.similarity
+        return self._decider.standing(alone) > evidence.similarity
 
     def _same_face(self, evidence: Evidence, vector: F32) -> bool:
         fused = self.store.fused(evidence)

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
 from firmware.match.evidence import Evidence
 from firmware.match.tracker import Track
 from models.faces import F32
+from models.quality import EMBEDDERS_EYES_PX, unified
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,8 @@ class SelectionSettings:
         max_idle_shots: templates that a track keeps which resembles nobody.
         usual_shots: a track gets these even if no sighting is clearly better: the first may have been half hidden.
         usual_pause_s: before such a shot.
-        pause_s: between two shots of a track that is of interest, so that they are not one picture twice.
+        pause_s: between two shots of a track that is of interest, so that they are not one picture twice; and after
+            one that showed too little of a face.
         min_sightings: frames before the first shot.
         look_again_s: after so long a poor shot will do, to see that the track still follows the same face.
     """
@@ -39,7 +39,7 @@ class SelectionSettings:
     min_quality: float = 0.4
     poor_quality: float = 0.2
     patience_s: float = 1.0
-    full_eye_distance_px: float = 44.0
+    full_eye_distance_px: float = EMBEDDERS_EYES_PX
     clearly_better: float = 1.25
     about_as_good: float = 0.8
     max_shots: int = 10
@@ -51,38 +51,12 @@ class SelectionSettings:
     look_again_s: float = 1.5
 
 
-def quality(track: Track, full_eye_distance_px: float) -> float:
-    """How good a shot this sighting would make, in [0, 1]: size x pose x the detector's confidence.
-
-    Size is the distance of the eyes; pose is how far the nose lies from the middle of eyes and mouth (yaw) and from its
-    usual height between them (pitch), as fractions; both need only the five landmarks.
-    """
-    right_eye, left_eye, nose, right_mouth, left_mouth = track.landmarks
-    eyes, mouth = (right_eye + left_eye) / 2, (right_mouth + left_mouth) / 2
-    across, down = left_eye - right_eye, mouth - eyes
-    eye_distance_px = float(np.hypot(*across))
-    height_px = float(np.hypot(*down))
-    if eye_distance_px < 1 or height_px < 1:
-        return 0.0
-    yaw = abs(_along(nose - (eyes + mouth) / 2, across)) / eye_distance_px
-    pitch = abs(_along(nose - eyes, down) / height_px - 0.5)
-    size = min(1.0, eye_distance_px / full_eye_distance_px)
-    # Seen from the side the eyes come together: their distance against the face's height is yaw as well.
-    turned = min(1.0, eye_distance_px / (0.75 * height_px))
-    return size * max(0.0, 1 - 1.5 * yaw) * max(0.0, 1 - 1.5 * pitch) * turned * track.score
-
-
 def visible_share(box: F32, size_px: tuple[int, int]) -> float:
     """Share of a box inside a picture of ``size_px`` (width, height): beyond its edge landmarks are guesses."""
     x1, y1, x2, y2 = (float(value) for value in box)
     width = max(0.0, min(x2, size_px[0]) - max(x1, 0.0))
     height = max(0.0, min(y2, size_px[1]) - max(y1, 0.0))
     return width * height / max((x2 - x1) * (y2 - y1), 1e-6)
-
-
-def _along(vector: F32, axis: F32) -> float:
-    """Length of ``vector``'s part along ``axis``, with sign."""
-    return float(vector @ axis) / max(float(np.hypot(*axis)), 1e-6)
 
 
 @dataclass(frozen=True)
@@ -118,10 +92,13 @@ class Selector:
         for track in seen:
             if track.evidence.decided or track.entangled or track.sightings < self._settings.min_sightings:
                 continue
+            if track.evidence.missed and self._rested_s(track) < self._settings.pause_s:
+                continue
             again = self._look_again(track)
             if not again and self._exhausted(track.evidence):
                 continue
-            good = quality(track, self._settings.full_eye_distance_px) * visible_share(track.box, size_px) ** 4
+            whole = unified(track.landmarks, track.score, self._settings.full_eye_distance_px)
+            good = whole * visible_share(track.box, size_px) ** 4
             if good < self._least_quality(track, again=again):
                 continue
             worth = not self._exhausted(track.evidence) and self._worth(track, good)
@@ -132,8 +109,10 @@ class Selector:
     def _look_again(self, track: Track) -> bool:
         """Whether a shot is due to see that the track still follows the same face."""
         evidence = track.evidence
-        rested_s = (track.last_t_ns - evidence.last_shot_t_ns) / 1e9
-        return evidence.shots > 0 and (evidence.doubted or rested_s >= self._settings.look_again_s)
+        return evidence.shots > 0 and (evidence.doubted or self._rested_s(track) >= self._settings.look_again_s)
+
+    def _rested_s(self, track: Track) -> float:
+        return (track.last_t_ns - track.evidence.last_shot_t_ns) / 1e9
 
     def _exhausted(self, evidence: Evidence) -> bool:
         limit = self._settings.max_shots if self._worth_another(evidence) else self._settings.max_idle_shots
@@ -151,7 +130,7 @@ class Selector:
             return True
         if good < self._settings.about_as_good * evidence.best_quality:
             return False
-        rested_s = (track.last_t_ns - evidence.last_shot_t_ns) / 1e9
+        rested_s = self._rested_s(track)
         if rested_s >= self._settings.pause_s and self._worth_another(evidence):
             return True
         return evidence.shots < self._settings.usual_shots and rested_s >= self._settings.usual_pause_s

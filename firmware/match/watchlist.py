@@ -13,6 +13,15 @@ import numpy as np
 
 from models.faces import F32, Embeddings
 
+_NEAREST = 10
+"""Others that an entry is compared with."""
+_MOST_COMPARED = 1_000
+"""Others of a long list, evenly chosen: all of 10,000 would take seconds."""
+_LEAST_TO_COMPARE = 50
+"""In a shorter list ten others are no sample of what is usual."""
+_SLACK = 2e-3
+"""Of a template's length squared, and between two entries that are one picture."""
+
 
 class WatchlistError(Exception):
     """The list cannot be used; match nothing."""
@@ -39,12 +48,28 @@ class Candidate:
         entry: the entry.
         similarity: cosine, in [-1, 1].
         margin: distance of the similarity to the next entry's; 2 in a list of one.
+        crowding: by how much the entry resembles its nearest others more than is usual in the list: more strangers
+            resemble such an entry than others (Doddington et al., Sheep, goats, lambs and wolves, ICSLP 1998).
     """
 
     row: int
     entry: Entry
     similarity: float
     margin: float
+    crowding: float = 0.0
+
+
+@dataclass(frozen=True)
+class Examined:
+    """An entry in the search for itself.
+
+    Attributes:
+        is_sound: its template is of unit length, and no other entry is found in its place.
+        nearest: cosine to the nearest other entry; -1 in a list of one.
+    """
+
+    is_sound: bool
+    nearest: float
 
 
 @dataclass(frozen=True)
@@ -90,7 +115,7 @@ class Watchlist:
             raise WatchlistError("watchlist: an entry's reference appears twice")
         matrix = np.ascontiguousarray(templates.vectors)
         squares = np.einsum("ij,ij->i", matrix, matrix)  # np.linalg.norm would leave a copy of them all behind
-        if not np.allclose(squares, 1, atol=2e-3):
+        if not np.allclose(squares, 1, atol=_SLACK):
             raise WatchlistError("watchlist: a template is not of unit length")
         self.entries = entries
         self.space = templates.space
@@ -98,6 +123,7 @@ class Watchlist:
         self._matrix = matrix
         self._keeping = keeping
         self._gone: set[int] = set()
+        self._crowding = _crowding(matrix)
 
     def __len__(self) -> int:
         """Number of entries that can be found."""
@@ -119,6 +145,18 @@ class Watchlist:
         """The portrait of a row, JPEG or PNG, for the officer's comparison; b"" where there is none."""
         return self._keeping.portrait(row)
 
+    def examine(self, row: int) -> Examined | None:
+        """Search for the entry of a row by its own template, where that lies; None for one that was revoked."""
+        if row in self._gone:
+            return None
+        with np.errstate(invalid="ignore"):  # what is no number is judged below
+            similarities = self._matrix @ self._matrix[row]
+        itself = float(similarities[row])
+        found = self._nearest(similarities)
+        nearest = found.similarity - found.margin if found.row == row else found.similarity
+        # Written so that a similarity that is not a number is not sound.
+        return Examined(abs(itself - 1) <= _SLACK and found.similarity <= itself + _SLACK, max(nearest, -1.0))
+
     def revoke(self, row: int) -> None:
         """Overwrite this entry; it is found no more."""
         self._matrix[row] = 0.0
@@ -129,6 +167,7 @@ class Watchlist:
         """Overwrite all templates; the list finds nobody any more."""
         self._matrix.fill(0.0)
         self._matrix = np.zeros(self._matrix.shape, np.float32)  # no view is left, so the memory can be unmapped
+        self._crowding.fill(0.0)
         self._keeping.wipe()
         self._keeping = Keeping()
         self._gone = set(range(len(self.entries)))
@@ -139,7 +178,23 @@ class Watchlist:
         first = int(similarities.argmax())
         best = float(similarities[first])
         similarities[first] = -np.inf  # two passes for a maximum are a tenth of one partition
-        return Candidate(first, self.entries[first], best, best - float(similarities.max()))
+        margin = best - float(similarities.max())
+        return Candidate(first, self.entries[first], best, margin, float(self._crowding[first]))
+
+
+def _crowding(matrix: F32) -> F32:
+    """(n) f32, at least 0, of the rows of a list; 0 in one that is too short to say what is usual."""
+    if len(matrix) < _LEAST_TO_COMPARE:
+        return np.zeros(len(matrix), np.float32)
+    step = -(-len(matrix) // _MOST_COMPARED)
+    others, nearest = matrix[::step], np.empty(len(matrix), np.float32)
+    for row, template in enumerate(matrix):  # one by one, as in a search
+        similarities = others @ template
+        if row % step == 0:
+            similarities[row // step] = -1
+        nearest[row] = np.partition(similarities, -_NEAREST)[-_NEAREST:].mean()
+    above: F32 = np.maximum(nearest - np.median(nearest), np.float32(0))
+    return above
 
 
 def _digest(entries: tuple[Entry, ...], templates: Embeddings) -> str:

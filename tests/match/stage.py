@@ -31,6 +31,8 @@ CANVAS_PX = 128
 SPACE = "colours"
 WIDTH_PX, HEIGHT_PX = 640, 360
 FRAME_NS = 40_000_000
+AT = PipelineSettings().at(0.46)
+"""The shipped rule at a threshold that tells these colours apart."""
 COLOURS = {"red": (200, 60, 60), "green": (60, 200, 60), "blue": (60, 60, 200), "pink": (210, 140, 190)}
 
 
@@ -68,10 +70,10 @@ class BlindNetwork:
         return [np.zeros((1, anchors, *tail), np.float32) for tail in ((), (4,), (10,))]
 
 
-def colour_vision(space: str = SPACE) -> Vision:
-    """Faces come with their landmarks; a second look finds no others."""
+def colour_vision(space: str = SPACE, full_length: float = 0.0) -> Vision:
+    """Faces come with their landmarks; a second look finds no others. Templates are 1 long."""
     blind = Detector(BlindNetwork(), (CANVAS_PX, CANVAS_PX))
-    embedder = Embedder(ColourNetwork(), space, DIMENSION)
+    embedder = Embedder(ColourNetwork(), space, DIMENSION, full_length)
     return Vision(
         detector=blind,
         closeup=Closeup(blind),
@@ -97,7 +99,7 @@ def watchlist() -> Watchlist:
 
 
 def pipeline(settings: PipelineSettings | None = None) -> Pipeline:
-    return Pipeline(colour_vision(), watchlist(), settings)
+    return Pipeline(colour_vision(), watchlist(), settings or AT)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from firmware.match.selection import SelectionSettings
 from firmware.match.watchlist import WatchlistError
 from models.faces import Faces
 from tests.match.stage import (
+    AT,
     FRAME_NS,
     LOOKS,
     Passer,
@@ -151,6 +152,16 @@ def test_a_poor_sighting_is_not_made_a_template(passer: Passer) -> None:
     street = pipeline()
     assert watch(street, [passer], range(2 * SECOND)) == []
     assert street.counters.embeddings == 0
+
+
+def test_what_the_network_saw_too_little_of_is_no_evidence_and_costs_no_more_than_a_face() -> None:
+    """A wall that was taken for a face gives a short template, and resembles everyone a little."""
+    unlike = Pipeline(colour_vision(full_length=2.0), watchlist(), AT)
+    assert watch(unlike, [Passer("red")], range(3 * SECOND)) == []
+    assert 0 < unlike.counters.embeddings <= AT.selection.max_idle_shots + 3
+    assert (unlike.store.held, unlike.store.wiped) == (0, 0)
+    enough = Pipeline(colour_vision(full_length=1.5), watchlist(), AT)
+    assert len(watch(enough, [Passer("red")], range(3 * SECOND))) == 1
 
 
 def test_when_the_memory_for_templates_is_full_a_face_waits_for_room() -> None:

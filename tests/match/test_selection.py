@@ -179,3 +179,28 @@ def test_sharpness_does_not_depend_on_the_light(aligned: F32) -> None:
 def test_a_flat_picture_is_not_sharp_and_nothing_is_measured_of_nothing() -> None:
     assert sharpness(np.full((1, 112, 112, 3), 128, np.uint8)) == pytest.approx([0.0])
     assert sharpness(np.zeros((0, 112, 112, 3), np.uint8)).shape == (0,)
+
+
+def misses_of(selector: Selector, track: Track, sightings: int) -> int:
+    """Shots that all show too little of a face, of one that is looked at for ``sightings`` frames of 40 ms."""
+    before = track.evidence.shots
+    for _ in range(sightings):
+        track.last_t_ns += 40 * MS
+        for _shot in selector.worth_embedding([track], PICTURE):
+            track.evidence.miss(track.last_t_ns)
+    return track.evidence.shots - before
+
+
+def test_after_a_shot_that_showed_too_little_of_a_face_it_rests(selector: Selector) -> None:
+    assert misses_of(selector, sighting(), round(SETTINGS.pause_s * 25)) == 1
+    assert misses_of(selector, sighting(), round(SETTINGS.pause_s * 25) + 1) == 2
+
+
+def test_a_doubted_face_that_shows_too_little_is_not_looked_at_in_each_frame(selector: Selector) -> None:
+    track = sighting()
+    track.evidence.add(0, NOBODY, NOBODY, 1.0, 0)
+    track.evidence.shots = SETTINGS.max_idle_shots
+    track.evidence.doubted = True
+    assert misses_of(selector, track, 30) == 1
+    track.evidence.doubted = True
+    assert misses_of(selector, track, 30) == 1

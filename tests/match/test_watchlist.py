@@ -45,6 +45,33 @@ def test_a_list_of_one_has_no_next_entry() -> None:
     assert found.margin >= 1
 
 
+def crowded(count: int, alike: int) -> F32:
+    """Random rows, of which the first ``alike`` resemble each other."""
+    rows = random_units(count)
+    rows[:alike] += 3 * rows[:1]
+    return units(rows)
+
+
+def test_an_entry_that_resembles_many_others_is_told_by_its_crowding() -> None:
+    listed = crowded(60, 12)
+    found = a_list(listed).search(Embeddings(listed, SPACE))
+    assert min(one.crowding for one in found[:12]) > 0.3
+    assert max(one.crowding for one in found[12:]) < 0.2
+    assert min(one.crowding for one in found) == 0, "it asks for more of some, and for less of nobody"
+
+
+def test_in_a_long_list_an_entry_is_compared_with_some_of_the_others_and_never_with_itself() -> None:
+    listed = random_units(2_500)
+    crowding = np.array([one.crowding for one in a_list(listed).search(Embeddings(listed[:400], SPACE))])
+    assert 0 < (crowding > 0).mean() < 0.6
+    assert crowding.max() < 0.05, "a row that met itself would stand out by a tenth"
+
+
+def test_a_short_list_is_no_sample_of_what_is_usual() -> None:
+    listed = crowded(49, 12)
+    assert {one.crowding for one in a_list(listed).search(Embeddings(listed, SPACE))} == {0.0}
+
+
 def test_no_probes_find_nobody() -> None:
     assert a_list(random_units(5)).search(Embeddings(np.zeros((0, 128), np.float32), SPACE)) == []
 
