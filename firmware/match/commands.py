@@ -38,7 +38,10 @@ class Looking(Protocol):
         """Ask for at least this similarity."""
 
     def self_test(self) -> None:
-        """Run the golden vectors; raises :class:`models.manifest.ModelError` where they are not reproduced."""
+        """Run the self-test, whole; raises :class:`models.manifest.ModelError` where it fails."""
+
+    def go_on_testing(self) -> None:
+        """Take a step of the self-test that is due; raises as :meth:`self_test`."""
 
 
 class Lists(Protocol):
@@ -195,11 +198,23 @@ class Commands:
         asked = order.arguments
         return self._machinery.lists.revoke(asked) if isinstance(asked, RevokeEntry) else _NO_AGENT
 
+    def prove(self) -> bool:
+        """Before the first frame: whether what looks passes its self-test. Where it fails the van looks at nothing."""
+        return self.looking is not None and self._tested(self.looking.self_test).outcome == "done"
+
+    def go_on_testing(self) -> None:
+        """Between two frames: a step of the self-test that is due. Where it fails the van looks at nothing."""
+        if self.looking is not None and self._orders.mode == "seeing":
+            self._tested(self.looking.go_on_testing)
+
     def _self_test(self, _order: Order) -> Result:
         if self.looking is None:
             return Result("failed", "nothing is loaded")
+        return self._tested(self.looking.self_test)
+
+    def _tested(self, test: Callable[[], None]) -> Result:
         try:
-            self.looking.self_test()
+            test()
         except ModelError as error:
             self.fault = f"self-test failed: {error}"
             self._narrow("paused")

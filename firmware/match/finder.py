@@ -10,6 +10,7 @@ from board.picture import Pixels
 from models.detector import Detector
 from models.engines import EngineRefused
 from models.faces import Faces
+from models.manifest import ModelError
 from models.prefilter import Gate
 from models.vision import Canvas, Vision
 
@@ -30,6 +31,7 @@ class Finder:
         self._gate = gate
         self._detectors: dict[tuple[int, int, Canvas], Detector] = {}
         self._refused: dict[tuple[int, int, Canvas], str] = {}
+        self._gates_t_ns: int | None = None
         self.copied: dict[str, str] = {}
         """Cameras whose frames are copied and shrunk before they are looked at, and why."""
 
@@ -53,6 +55,26 @@ class Finder:
             if pixels is not None and (detector := self._in_place(frame, canvas)) is not None:
                 return self._through(frame, pixels, lambda: detector.detect_in_place(pixels))
         return self._found(frame, self.shrink(frame, canvas), canvas)  # the gate looks at pictures on the device
+
+    def rehearse(self, frame: Frame, canvas: Canvas = "full") -> Faces:
+        """As :meth:`look`, with the same detectors, for a picture that never was on a device.
+
+        A gate that takes small pictures has to notice the faces of one frame of a rehearsal, the one that first shows
+        some; what it remembers of the cameras stays as it is. One
+        that takes pictures on the device cannot be shown this one.
+
+        Raises:
+            ModelError: as :meth:`find`, or the gate would have spared the detector faces.
+        """
+        if self._vision.in_place and (detector := self._in_place(frame, canvas)) is not None:
+            return detector.detect(frame.picture.rgb())
+        small = self.shrink(frame, canvas)
+        faces = self._found(frame, small, canvas)
+        if self._gate is not None and not self._vision.in_place and len(faces):
+            self._gates_t_ns = frame.t_ns if self._gates_t_ns is None else self._gates_t_ns
+            if frame.t_ns == self._gates_t_ns and not self._gate.notices(small):
+                raise ModelError(f"rehearsal: the pre-filter sees nobody, the detector finds {len(faces)} faces")
+        return faces
 
     def _found(self, frame: Frame, small: Pixels, canvas: Canvas) -> Faces:
         detector = self._detector(small.shape[0], small.shape[1], canvas)

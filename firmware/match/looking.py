@@ -1,7 +1,8 @@
 """The part of the match process that looks: networks, list, cameras and the loop over frames. Knows how the rooms are
 put together; refuses to know commands, keys and the way out.
 
-Detector and embedder reproduce the golden vectors before the first frame. A dead thread ends the process.
+Before the first frame golden vectors are reproduced, and drawn faces and the list's entries found. A dead thread ends
+the process.
 """
 
 from __future__ import annotations
@@ -21,18 +22,21 @@ from firmware.match import capture
 from firmware.match.ahead import ahead
 from firmware.match.capture import Slots
 from firmware.match.decision import PossibleMatch
+from firmware.match.emptiness import Emptiness
+from firmware.match.examination import Examination
 from firmware.match.finder import Finder
-from firmware.match.kept import Kept, KeptError
-from firmware.match.networks import Networks, open_networks
-from firmware.match.pipeline import Pipeline
+from firmware.match.networks import Networks
+from firmware.match.pipeline import Pipeline, PipelineSettings
 from firmware.match.portraits import enrol
+from firmware.match.rehearsal import rehearse
 from firmware.match.settings import MatchSettings
 from firmware.match.shedding import EVERY
+from firmware.match.threshold import Floors
 from firmware.match.throttle import Machine, Throttle
+from firmware.match.vigil import Vigil, Vigilance
 from firmware.match.watchlist import Watchlist, WatchlistError
 from firmware.messages import Counters
 from models.faces import Faces
-from models.manifest import ModelError
 from models.vision import Vision
 
 _TICK_S = 0.2
@@ -53,28 +57,9 @@ class Parts:
     pipeline: Pipeline
     slots: Slots
     throttle: Throttle
+    floors: Floors
     board_alarms: tuple[str, ...] = ()
-
-
-def proven_networks(settings: MatchSettings, board: Board, kept: Kept, log: Log) -> Networks:
-    """The networks of this machine, each proven: those that came over the air, or, with an alarm, the shipped ones.
-
-    A list is made for one model: one that came for a model that cannot be used is refused when it is released.
-
-    Raises:
-        ModelError: a shipped network is not here or not right.
-    """
-    try:
-        networks = open_networks(board, settings.prefilter, settings.sizes_px, folder=kept.model_folder())
-    except (KeptError, ModelError) as error:
-        if not kept.model:
-            raise
-        log.alarm("the model that came over the air cannot be used; the shipped one is", reason=str(error))
-        kept.forget_model()
-        networks = open_networks(board, settings.prefilter, settings.sizes_px)
-    for alarm in networks.alarms:
-        log.alarm("networks", reason=alarm)
-    return networks
+    vigilance: Vigilance = Vigilance()
 
 
 def enrolled(folder: Path, vision: Vision, board: Board, log: Log) -> Watchlist:
@@ -91,22 +76,20 @@ def enrolled(folder: Path, vision: Vision, board: Board, log: Log) -> Watchlist:
     return enrolment.watchlist
 
 
-def prepare(settings: MatchSettings, threshold: float, board: Board, networks: Networks, watchlist: Watchlist) -> Parts:
+def prepare(settings: MatchSettings, floors: Floors, board: Board, networks: Networks, watchlist: Watchlist) -> Parts:
     """What looks for this list.
 
     Args:
         settings: the configuration.
-        threshold: the least similarity that was ordered; the higher of it and the configuration's counts.
+        floors: the highest of them is the least similarity.
         board: says what this machine is made for.
         networks: proven ones.
         watchlist: made by them.
     """
-    pipeline = Pipeline(networks.vision, watchlist, settings.pipeline())
-    if threshold > pipeline.threshold:
-        pipeline.raise_threshold(threshold)
+    pipeline = Pipeline(networks.vision, watchlist, PipelineSettings().at(floors.threshold))
     slots = Slots(tuple(camera.name for camera in settings.cameras))
     throttle = Throttle(Machine(board.heat, board.power_mode, fallback=bool(networks.fault)))
-    return Parts(networks, watchlist, pipeline, slots, throttle, board.alarms)
+    return Parts(networks, watchlist, pipeline, slots, throttle, floors, board.alarms, settings.vigilance)
 
 
 class Unarmed:
@@ -115,6 +98,9 @@ class Unarmed:
     def __init__(self, vision: Vision, threshold: float) -> None:
         self.threshold = threshold
         self.self_test = vision.self_test
+
+    def go_on_testing(self) -> None:
+        """Nothing is looked at, so nothing has to be proven."""
 
     def rest(self) -> None:
         """Nothing was seen."""
@@ -134,15 +120,24 @@ class Look:
         parts: what it is made of.
         may_look: whether frames may be looked at now; asked for each.
         log: the process's log.
+
+    Attributes:
+        floors: what the least similarity is, and on whose word.
     """
 
     def __init__(self, parts: Parts, may_look: Callable[[], bool], log: Log) -> None:
+        self.floors = parts.floors
         self._parts = parts
         self._may_look = may_look
         self._log = log
         self._closing = threading.Event()
         self._detecting = threading.Lock()
         self._threads: list[threading.Thread] = []
+        self._finder = Finder(parts.networks.vision, parts.networks.gate)
+        self._examination = Examination(parts.watchlist)
+        self._emptiness = Emptiness(parts.vigilance.no_faces_s)
+        self.vigil = Vigil(self._self_test_steps, parts.vigilance.self_test_s, time.monotonic, log)
+        self.self_test, self.go_on_testing = self.vigil.whole, self.vigil.go_on  # for the thread that looks
 
     @property
     def entries(self) -> int:
@@ -183,6 +178,7 @@ class Look:
         self._threads = list(capture.start(sources, self._parts.slots, self._log, self._closing))
         runner = self._parts.networks.vision.runner
         self._log.info("armed", entries=self.entries, cameras=len(sources), runner=runner, board=board.name)
+        self._say_threshold()
 
     def matches(self) -> Generator[tuple[PossibleMatch, Frame] | None, None, None]:
         """Possible matches as they are decided; None at least every ``_TICK_S`` while there are none.
@@ -197,8 +193,11 @@ class Look:
                     continue
                 frame, faces = seen
                 self._parts.pipeline.expire(frame.t_ns)  # a lost camera's tracks end by the frames of the others
+                self._emptiness.looked(frame.camera, frame.t_ns, len(faces))
                 for match in self._parts.pipeline.step(frame, faces):
                     yield match, frame
+                seen_so_far = self._parts.pipeline.counters
+                self._emptiness.shot(frame.t_ns, seen_so_far.tracks, seen_so_far.embeddings)
 
     def rest(self) -> None:
         """Overwrite every template of a passer-by."""
@@ -219,11 +218,22 @@ class Look:
     def raise_threshold(self, threshold: float) -> None:
         """Ask for at least this similarity from now on, a cosine above the one in force."""
         self._parts.pipeline.raise_threshold(threshold)
+        self.floors = replace(self.floors, ordered=threshold)
+        self._say_threshold()
 
-    def self_test(self) -> None:
-        """Run the golden vectors through detector and embedder; raises :class:`models.manifest.ModelError`."""
-        with self._detecting:  # the embedder is this thread's, the detector another's
-            self._parts.networks.vision.self_test()
+    def _self_test_steps(self) -> Iterator[None]:
+        """Golden vectors, drawn faces through all in use, the list. A look waits for the detector's thread."""
+        vision, vigilance = self._parts.networks.vision, self._parts.vigilance
+        with self._detecting:
+            vision.self_test()
+        for size_px in vigilance.sizes_px:
+            yield
+            yield from rehearse(vision, PipelineSettings(), self._find_rehearsed, size_px)
+        yield from self._examination.steps()
+
+    def _find_rehearsed(self, frame: Frame) -> Faces:
+        with self._detecting:
+            return self._finder.rehearse(frame, self._parts.throttle.level.canvas)
 
     def counters(self) -> Counters:
         """What was seen so far; never anything about one face."""
@@ -244,12 +254,15 @@ class Look:
         parts = self._parts
         faulty = (f"camera {name} {state}" for name, state in self.cameras.items() if state.startswith(_FAULTY))
         shed = () if parts.throttle.level.name == EVERY.name else (parts.throttle.level.words,)
-        return (*parts.board_alarms, *parts.networks.alarms, *shed, *faulty)
+        empty = self._emptiness.alarms(parts.pipeline.counters.tracks)
+        return (*parts.board_alarms, *parts.networks.alarms, *shed, *faulty, *empty, *self._examination.alarms)
+
+    def _say_threshold(self) -> None:
+        self._log.info("threshold", threshold=self.floors.threshold, by=self.floors.binding)
 
     def _detected(self) -> Iterator[tuple[Frame, Faces] | None]:
         """Newest frames with their faces; None when time passed without one, or when nothing may be looked at."""
         parts, level = self._parts, EVERY.name
-        finder = Finder(parts.networks.vision, parts.networks.gate)
         while not self._closing.is_set():
             try:
                 frame = parts.slots.take(_TICK_S)
@@ -263,14 +276,14 @@ class Look:
             if parts.throttle.level.name != level:
                 level = parts.throttle.level.name
                 self._log.info("load shedding", level=parts.throttle.level.words)
-            yield None if frame is None else (frame, self._faces(finder, frame))
+            yield None if frame is None else (frame, self._faces(frame))
 
-    def _faces(self, finder: Finder, frame: Frame) -> Faces:
+    def _faces(self, frame: Frame) -> Faces:
         """A camera whose pictures no engine was built for is looked at through a copy, and that is said."""
         with self._detecting:
-            faces = finder.look(frame, self._parts.throttle.level.canvas)
+            faces = self._finder.look(frame, self._parts.throttle.level.canvas)
         self._parts.throttle.looked(frame)
-        reason = finder.copied.get(frame.camera)
+        reason = self._finder.copied.get(frame.camera)
         if reason is not None and self._parts.slots.say(frame.camera, f"seeing a copy: {reason}"):
             self._log.alarm("frames are copied", camera=frame.camera, reason=reason)
         return faces

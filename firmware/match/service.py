@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from board.board import Board
 from board.camera import Frame
@@ -19,14 +20,17 @@ from firmware.envelope import load_signer
 from firmware.log import Log
 from firmware.match.arming import Arming
 from firmware.match.decision import PossibleMatch
-from firmware.match.looking import Look, Unarmed, enrolled, prepare, proven_networks
-from firmware.match.networks import Networks
+from firmware.match.looking import Look, Unarmed, enrolled, prepare
+from firmware.match.networks import Networks, proven_networks
 from firmware.match.office import Office, end_deployment, open_office
-from firmware.match.release import Fit
+from firmware.match.pipeline import PipelineSettings
+from firmware.match.release import Fit, terms
 from firmware.match.report import event_of
 from firmware.match.settings import MatchFile
+from firmware.match.threshold import Terms
 from firmware.match.wall import WALLED
 from firmware.match.watchlist import Watchlist
+from models.calibrated import shipped_calibration
 
 START_ANEW = 3
 """Exit code: start this process again, at once."""
@@ -57,6 +61,7 @@ def serve(file: MatchFile, board: Board, wall: str, log: Log, stop: threading.Ev
     Raises:
         ModelError: a network is not here or not right.
         WatchlistError: no portrait is fit, or a van was given a folder of them.
+        CalibrationError: nothing says how a host may use a folder of portraits with these networks.
         PolicyError, KeyFileError, DiskError: the van cannot speak, so it does not look.
     """
     sys.setswitchinterval(0.0005)
@@ -80,38 +85,49 @@ def _see(site: Site, office: Office) -> None:
     networks = proven_networks(site.file.match, site.board, office.kept, site.log)
     office.voice.given(networks.vision.digest, "")
     if site.file.match.portraits is not None:
-        _look(site, office, networks, enrolled(site.file.match.portraits, networks.vision, site.board, site.log))
+        _look_for_portraits(site, office, networks, site.file.match.portraits)
     elif office.arming is not None:
         _look_when_released(site, office, office.arming, networks)
+
+
+def _look_for_portraits(site: Site, office: Office, networks: Networks, portraits: Path) -> None:
+    calibrated = shipped_calibration(PipelineSettings().use(networks.vision))
+    office.calibrate(calibrated)
+    watchlist = enrolled(portraits, networks.vision, site.board, site.log)
+    _look(site, office, networks, watchlist, terms(calibrated, len(watchlist)))
 
 
 def _look_when_released(site: Site, office: Office, arming: Arming, networks: Networks) -> None:
     settings, vision = site.file.match, networks.vision
     signer = load_signer(settings.signing_key)
-    arming.fit = Fit(signer.public_key.keyid, vision.embedder.space, vision.embedder.dimension, settings.max_entries)
+    use = PipelineSettings().use(vision)
+    arming.fit = Fit(signer.public_key.keyid, use, vision.embedder.dimension, settings.max_entries)
     office.status.standing = (*site.board.alarms, *networks.alarms)
     while not (site.stop.is_set() or office.status.orders.wiped or office.commands.start_anew):
         office.commands.looking = office.commands.looking or Unarmed(vision, settings.threshold)
         _carry_out(office)
-        if arming.watchlist is None:
+        if arming.armed is None:
             office.mailbox.wait(_POLL_S)
             continue
         office.outbox.begin_deployment()
-        _look(site, office, networks, arming.watchlist)
+        _look(site, office, networks, arming.armed.watchlist, arming.armed.terms)
         arming.wipe()
         end_deployment(office.outbox, site.log)
         office.voice.given(vision.digest, "")
     office.commands.looking = None
 
 
-def _look(site: Site, office: Office, networks: Networks, watchlist: Watchlist) -> None:
+def _look(site: Site, office: Office, networks: Networks, watchlist: Watchlist, terms: Terms) -> None:
     """Until there is nothing left to see, or this van must not look."""
     settings = site.file.match
-    parts = prepare(settings, office.status.orders.threshold, site.board, networks, watchlist)
+    floors = terms.floors(office.status.orders.threshold, settings.threshold)
+    parts = prepare(settings, floors, site.board, networks, watchlist)
     look = Look(parts, office.status.may_look, site.log)
     office.voice.given(look.model_digest, look.watchlist_digest)
     office.status.look = office.commands.looking = look
     try:
+        if not _is_proven(office, site.stop):
+            return
         look.open_cameras(settings, site.board)
         with contextlib.closing(look.matches()) as matches:
             if _report(matches, office, site.stop, site.log):
@@ -119,6 +135,22 @@ def _look(site: Site, office: Office, networks: Networks, watchlist: Watchlist) 
     finally:
         office.commands.looking = None
         look.close()
+
+
+def _is_proven(office: Office, stop: threading.Event) -> bool:
+    """Whether the self-test at the start passed, or one that was ordered since; no camera is opened before."""
+    proven = office.commands.prove()
+    while not proven:
+        if _must_end(office, stop):
+            return False
+        _carry_out(office)
+        office.mailbox.wait(_POLL_S)
+        proven = not office.commands.fault
+    return True
+
+
+def _must_end(office: Office, stop: threading.Event) -> bool:
+    return stop.is_set() or office.status.orders.wiped or office.commands.start_anew or office.has_lost_its_list
 
 
 def _report(
@@ -135,7 +167,8 @@ def _report(
             log.info("possible match", id=event.id, camera=event.camera, similarity=event.similarity)
             continue
         _carry_out(office)
-        if stop.is_set() or office.status.orders.wiped or office.commands.start_anew or office.has_lost_its_list:
+        office.commands.go_on_testing()
+        if _must_end(office, stop):
             return False
     return True
 

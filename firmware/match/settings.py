@@ -8,10 +8,8 @@ from typing import Annotated, Literal
 import msgspec
 
 from board.camera import CameraSpec
-from firmware.match.decision import DecisionSettings
 from firmware.match.outbox import Quota
-from firmware.match.pipeline import PipelineSettings
-from models.threshold import SHIPPED_THRESHOLD
+from firmware.match.vigil import Vigilance
 from ota.content import MAX_ENTRIES
 
 USUAL_PX = (1280, 720)
@@ -20,7 +18,7 @@ _Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
 _Source = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]+://.+\Z")]
 _Side = Annotated[int, msgspec.Meta(ge=160, le=3840)]
 _Fps = Annotated[float, msgspec.Meta(ge=1, le=120)]
-_Threshold = Annotated[float, msgspec.Meta(ge=SHIPPED_THRESHOLD, le=1.0)]
+_Threshold = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 
 
 class CameraSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,7 +37,7 @@ class CameraSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MatchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The ``[match]`` table. ``threshold`` is a cosine and may not be lower than the shipped one.
+    """The ``[match]`` table. ``threshold`` is a cosine to ask for at least, on top of what the calibration asks for.
 
     ``signing_key`` is the van's own (Ed25519, PKCS#8 PEM), ``policy`` the folder of who may command it and read its
     events, ``state`` that of what outlives a restart: the outbox and the standing orders. ``outbox_*_mb`` are units of
@@ -47,6 +45,8 @@ class MatchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``portraits`` is a folder of pictures to try things with on a host, in place of signed lists from ``handover``;
     ``root`` is the root metadata that came with the release: from it match proves who signed what is handed over.
     ``max_entries`` is the longest list that this van takes.
+    ``self_test_min`` is from one self-test to the next, ``no_faces_min`` how long a camera may show no face before a
+    person is told.
     ``prefilter`` names a network of jetson-inference that spares the detector empty frames; off when absent.
     """
 
@@ -56,9 +56,11 @@ class MatchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cameras: Annotated[tuple[CameraSettings, ...], msgspec.Meta(min_length=1, max_length=8)]
     portraits: Path | None = None
     root: Path | None = None
-    threshold: _Threshold = SHIPPED_THRESHOLD
+    threshold: _Threshold = 0.0
     prefilter: Literal["facedetect", "peoplenet"] | None = None
     max_entries: Annotated[int, msgspec.Meta(ge=1, le=MAX_ENTRIES)] = MAX_ENTRIES
+    self_test_min: Annotated[float, msgspec.Meta(ge=1, le=60)] = 5
+    no_faces_min: Annotated[float, msgspec.Meta(ge=1, le=1440)] = 10
     outbox_max_mb: Annotated[float, msgspec.Meta(gt=0, le=100_000)] = 256
     outbox_reserve_mb: Annotated[float, msgspec.Meta(ge=0, le=1_000)] = 16
 
@@ -83,9 +85,10 @@ class MatchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Of the outbox."""
         return Quota(self.outbox_max_mb, self.outbox_reserve_mb)
 
-    def pipeline(self) -> PipelineSettings:
-        """The shipped settings with this threshold."""
-        return PipelineSettings(decision=DecisionSettings(threshold=self.threshold))
+    @property
+    def vigilance(self) -> Vigilance:
+        """How the look is watched."""
+        return Vigilance(self.sizes_px, self.self_test_min * 60, self.no_faces_min * 60)
 
 
 class MatchFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
