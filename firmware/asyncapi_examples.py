@@ -40,8 +40,9 @@ STATE = State(
     alarms=0,
     entries=412,
     threshold=0.46,
+    threshold_by="calibration",
     last_sequence=3,
-    versions=Versions(kerbside="0.1.0", model="9c" * 32, watchlist="b7" * 32, policy="e1" * 32),
+    versions=Versions(kerbside="0.1.0", model="9c" * 32, watchlist="b7" * 32, policy="e1" * 32, calibration="4d" * 32),
     counters=Counters(frames=63157, faces=18204, tracks=1530, embeddings=4120, alerts=2, refused={"replay": 1}),
 )
 HINT = Hint(boot=_BOOT)

@@ -72,27 +72,31 @@ def run(
     raise typer.Exit(Supervisor(config, log, agent=van.agent is not None, before_match=tend).run(stop))
 
 
+AppliedOption = Annotated[
+    float | None,
+    typer.Option(min=0.0, max=1.0, help="Cosine to apply in this test; if absent, the calibration's for this list."),
+]
+
+
 @app.command()
 def replay(
     source: Annotated[str, typer.Option(help="The video, file://PATH.")],
     portraits: Annotated[Path, typer.Option(help="Folder of portraits; file stems become the entries.")],
     out: Annotated[Path, typer.Option("--json", help="Where the events and the summary are written.")],
-    threshold: Annotated[
-        float | None, typer.Option(min=0.0, max=1.0, help="Cosine to apply in this test; the shipped one if absent.")
-    ] = None,
+    threshold: AppliedOption = None,
 ) -> None:
     """Run a video through the pipeline as fast as it can, every frame of it. Sends nothing anywhere."""
     from board.board import open_board
     from board.camera import CameraError
     from firmware.match.pipeline import PipelineSettings
     from firmware.match.watchlist import WatchlistError
-    from firmware.replay import Replay, ReplayError, prepare, with_threshold
+    from firmware.replay import Replay, ReplayError, prepare, shipped_threshold
     from firmware.replay import replay as run_replay
+    from models.calibration import CalibrationError
     from models.manifest import ModelError
 
     if open_board().name != "host":
         _fail("replay is for hosts: a van does not look through recordings")
-    settings = PipelineSettings() if threshold is None else with_threshold(PipelineSettings(), threshold)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     console = Console(stderr=True)
     try:
@@ -106,9 +110,10 @@ def replay(
             prepared = prepare(portraits, advance)
             for refusal in prepared.refusals:
                 bars.console.print(f"[yellow]refused[/] {refusal.file}: {refusal.reason}", highlight=False)
-            result: Replay = run_replay(source, prepared, settings, advance)
+            applied = shipped_threshold(prepared) if threshold is None else threshold
+            result: Replay = run_replay(source, prepared, PipelineSettings().at(applied), advance)
         out.write_bytes(msgspec.json.format(msgspec.json.encode(result)) + b"\n")
-    except (CameraError, ReplayError, WatchlistError, ModelError, OSError) as error:
+    except (CameraError, ReplayError, WatchlistError, ModelError, CalibrationError, OSError) as error:
         _fail(error)
     summary = result.summary
     console.print(

@@ -109,7 +109,13 @@ class Admins:
         answer = self.run("kerbside-fleet", "van", "add", van, "--public", public, "--fleet", self.fleet, "--json")
         return str(msgspec.json.decode(answer)["key_id"])
 
-    def publish_list(self, portraits: Path, van: str, more: Iterable[str]) -> Released:
+    def publish_calibration(self, file: Path, van: str) -> None:
+        """Without one the van is not armed: two of those who answer for models sign for how theirs may be used."""
+        words = ("propose", "calibration", "demo", file, "--van", van, "--fleet", self.fleet, "--json")
+        drafted = self.run("kerbside-fleet", *words)
+        self.sign_and_publish(msgspec.json.decode(drafted, type=_Drafted).draft)
+
+    def publish_list(self, portraits: Path, van: str, more: Iterable[object]) -> Released:
         """Check portraits, seal the list, and have two people sign it; that one is not enough is shown."""
         out, start = self.folder / "list", datetime.now(timezone.utc) - timedelta(hours=1)
         window = ("--from", f"{start:%Y-%m-%dT%H:%MZ}", "--hours", "8")

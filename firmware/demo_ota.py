@@ -30,6 +30,7 @@ from firmware.log import Log
 from firmware.match.decision import DecisionSettings
 from firmware.messages import State
 from firmware.supervisor import Supervisor
+from models.calibrated import SHIPPED
 from ota.bundle import unpack
 
 PASSES, AWAY_S = 24, 1.5
@@ -90,7 +91,9 @@ def run_demo(folder: Path, assets: Path, faces: Path | None, console: Console) -
         _add_faces(files.portraits, faces)
         admins = Admins(folder, console)
         papers = write_papers(folder, lambda keys: _van(admins, keys, files), broker.port)
-        listed = admins.publish_list(files.portraits, VAN, ("--without-cohort", "--allow-refused"))
+        admins.publish_calibration(SHIPPED, VAN)
+        more = ("--calibration", SHIPPED, "--without-cohort", "--allow-refused")
+        listed = admins.publish_list(files.portraits, VAN, more)
         room = open_room(papers.ctl, "demo-control-room", Times(time.monotonic, time.time), random.random)
         _play(_Stage(folder, admins, papers, room, Audience(console)), listed)
 

@@ -43,14 +43,17 @@ Reason = Literal["routine", "officer-safety", "public-request", "technical", "te
 """Why a command is given: a closed list, since commands are readable on the way and free text may name somebody."""
 Outcome = Literal["done", "refused", "failed"]
 CloudType = Literal["kerbside.match.v1", "kerbside.audit.v1", "kerbside.health.v1"]
+Binding = Literal["nothing", "calibration", "list", "order", "configuration"]
+"""Which of four asks for the least similarity that is in force: the highest of them counts."""
 _T = TypeVar("_T")
 
 
 class MatchEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One possible match. It proposes; an officer decides. Holds no name, no offence and no template.
 
-    ``similarity`` and ``threshold`` are cosines in [-1, 1]; ``margin``, in [0, 2], is the distance to the next entry.
-    Not a number is refused on receipt. ``boot`` and ``sequence`` number what this van says, without gaps.
+    ``similarity`` and ``threshold``, the threshold in force, are cosines in [-1, 1]; ``margin``, in [0, 2], is the
+    distance to the next entry. Not a number is refused on receipt. ``boot`` and ``sequence`` number what this van
+    says, without gaps.
     ``crop_jpeg`` shows the matched face only: all else in it is blurred; ``portrait`` is the entry's own small picture
     (JPEG or PNG), where the list has one, for the officer's comparison; ``minor``: the entry is a child's, so more care
     is due. ``*_t_ns`` are monotonic, ``*_utc`` and ``expires_at``, after which nobody may act on it, ISO 8601.
@@ -74,6 +77,7 @@ class MatchEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     clock_trusted: bool
     watchlist_digest: Digest
     model_digest: Digest
+    calibration_digest: Digest = ""
     crop_jpeg: bytes
     portrait: bytes = b""
     minor: bool = False
@@ -148,6 +152,7 @@ class Versions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     model: Digest
     watchlist: Digest
     policy: Digest
+    calibration: Digest = ""
 
 
 class Fitted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -173,8 +178,11 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     ``walled``: the process that sees faces truly has no network. ``alarms`` is how many there are; their words, which
     may name a camera, are in the encrypted :class:`Health`. ``last_sequence`` is the last number that was given out.
+    ``threshold`` is the least similarity that counts, and ``threshold_by`` whose word it is: a van's configuration, its
+    operators and a list's signers can raise it, and nobody can lower what the calibration asks for.
     ``release_key`` is the age recipient to which a list's key may be released now; it is made in RAM, changes with each
     start and each use, and is empty where lists come as a folder. ``updates``: absent where no agent is configured.
+    ``self_tested_s``: at which ``uptime_s`` the last self-test of what looks passed; 0 while none has.
     """
 
     v: Literal[1]
@@ -190,12 +198,14 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     alarms: Count
     entries: Count
     threshold: Cosine
+    threshold_by: Binding = "nothing"
     last_sequence: Count
     versions: Versions
     counters: Counters
     release_key: Annotated[str, msgspec.Meta(pattern=r"^(age1[a-z0-9]{58})?\Z")] = ""
     memory: Memory = "open"
     updates: Updates | None = None
+    self_tested_s: UptimeS = 0.0
 
 
 class Hint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

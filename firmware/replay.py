@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -23,6 +23,7 @@ from firmware.match.pipeline import Pipeline, PipelineSettings
 from firmware.match.portraits import Refusal, enrol
 from firmware.match.watchlist import Watchlist
 from firmware.memory import peak_rss_mb
+from models.calibrated import shipped_calibration
 from models.faces import Faces
 from models.runner_openvino import OpenVinoBackend
 from models.vision import Vision, open_vision
@@ -194,6 +195,11 @@ def _summary(pipeline: Pipeline, prepared: Prepared, settings: PipelineSettings,
     )
 
 
-def with_threshold(settings: PipelineSettings, threshold: float) -> PipelineSettings:
-    """The same settings with another threshold, a cosine in (0, 1)."""
-    return replace(settings, decision=replace(settings.decision, threshold=threshold))
+def shipped_threshold(prepared: Prepared) -> float:
+    """What the shipped calibration asks for, for a list of this length.
+
+    Raises:
+        CalibrationError: it is not here, is for other networks, or bears no list as long.
+    """
+    calibrated = shipped_calibration(PipelineSettings().use(prepared.vision))
+    return calibrated.calibration.threshold_for(len(prepared.watchlist))

@@ -12,7 +12,7 @@ from ota.content import MAX_STEP, Kind
 from ota.records import Installed, Records
 from ota.target import Skipped, Target
 
-URGENCY: tuple[Kind, ...] = ("revocation", "watchlist", "policy", "model", "software", "os")
+URGENCY: tuple[Kind, ...] = ("revocation", "calibration", "watchlist", "policy", "model", "software", "os")
 NEVER_BEFORE_SETTLED: tuple[Kind, ...] = ("software", "os")
 """A second one would be written over what the first would go back to."""
 
@@ -102,16 +102,16 @@ def _judge(target: Target, moment: int, records: Records) -> Target | Skipped | 
     custom, floor = target.custom, records.counter_floor(target.kind)
     if records.refused(target.kind, target.sha256):
         words = f"{target.path}: was refused before, and is not tried again"
-        return Skipped(target.path, target.kind, "refused", words)
+        return Skipped(target.path, "refused", words)
     if custom.counter <= floor:
         words = f"{target.path}: counter {custom.counter} is not above {floor}, which this van has had"
-        return Skipped(target.path, target.kind, "rollback", words)
+        return Skipped(target.path, "rollback", words)
     if custom.counter > floor + MAX_STEP:
         words = f"{target.path}: counter {custom.counter} is more than {MAX_STEP} above {floor}"
-        return Skipped(target.path, target.kind, "refused", words)
+        return Skipped(target.path, "refused", words)
     if moment >= custom.not_after:
         words = f"{target.path}: its time ended at {custom.not_after}, it is {moment}"
-        return Skipped(target.path, target.kind, "expired", words)
+        return Skipped(target.path, "expired", words)
     if moment < custom.not_before:
         return f"{target.path}: its time begins at {custom.not_before}, it is {moment}"
     return target

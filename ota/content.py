@@ -8,41 +8,47 @@ tells of entries stands in :class:`ListHead`, which exists only inside a list's 
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime, timezone
 from typing import Annotated, Literal, get_args
 
 import msgspec
 
-Kind = Literal["watchlist", "revocation", "model", "policy", "software", "os"]
+Kind = Literal["watchlist", "revocation", "model", "calibration", "policy", "software", "os"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 ROLE: dict[Kind, str] = {
     "watchlist": "watchlists",
     "revocation": "revocations",
     "model": "models",
+    "calibration": "models",
     "policy": "policies",
     "software": "software",
     "os": "os",
 }
-"""The delegated TUF role that signs targets of a kind."""
+"""The delegated TUF role that signs targets of a kind. Whoever answers for a model answers for how it may be used."""
+ROLES: tuple[str, ...] = tuple(dict.fromkeys(ROLE.values()))
+"""Each delegated role once."""
 FOLDER: dict[Kind, str] = {
     "watchlist": "watchlist",
     "revocation": "revocation",
     "model": "model",
+    "calibration": "calibration",
     "policy": "policy",
     "software": "sw",
     "os": "os",
 }
-"""A target's path is FOLDER/NAME; the role is delegated FOLDER/* and nothing else."""
+"""A target's path is FOLDER/NAME; the role is delegated FOLDER/* of each of its kinds and nothing else."""
 MAX_BYTES: dict[Kind, int] = {
     "watchlist": 256 * 2**20,
     "revocation": 2**20,
     "model": 512 * 2**20,
+    "calibration": 2**20,
     "policy": 2**20,
     "software": 1024 * 2**20,
     "os": 16 * 2**30,
 }
 """No target of a kind may be larger, whoever signed it."""
 MAX_ENTRIES = 10_000
-"""Longest list that the shipped threshold is meant for, until a calibration says it for a model."""
+"""Longest list that the format holds; how long one may be on a van, its calibration says."""
 MAX_REVOKED_LISTS = 1_000
 """In one revocation; the oldest go, since no list lives longer than the next figure."""
 MAX_LIST_DAYS = 7
@@ -51,12 +57,16 @@ MAX_LIST_DAYS = 7
 MAX_STEP = 1_000_000
 """A counter grows by no more at once, lest a single signer uses them up."""
 
+NO_END = 2**40
+"""The end of what has none, in seconds since the epoch."""
+
 KeyId = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Opaque = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
 """A reference that tells an outsider nothing."""
 Moment = Annotated[int, msgspec.Meta(ge=0, le=2**40)]
 """Whole seconds since the epoch, UTC."""
+Milli = Annotated[int, msgspec.Meta(ge=0, le=1_000)]
 Category = Literal[
     "wanted-by-court",
     "wanted-by-police",
@@ -71,8 +81,10 @@ Category = Literal[
 live facial recognition. Whom it is not for (victims, witnesses, a crowd) has no word here."""
 
 
-class Custom(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Custom(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """``custom`` of a TUF target, and so what its signers vouch for.
+
+    What says nothing is left out: a van whose software does not know a field yet takes all that does not need it.
 
     Attributes:
         kind: what it is; must be that of its path.
@@ -82,6 +94,8 @@ class Custom(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         not_before, not_after: when it may be used; a list needs both.
         deployment: opaque reference of the deployment that a list is for.
         max_faces: most entries that a list may hold.
+        min_similarity_milli: of a list, the least cosine that it may be used at, in thousandths, since what is signed
+            holds no fractions (OLPC Canonical JSON); a van may ask for more.
         version: of software or OS image, for people.
     """
 
@@ -89,9 +103,10 @@ class Custom(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     vans: Annotated[tuple[KeyId, ...], msgspec.Meta(min_length=1, max_length=5_000)]
     counter: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
     not_before: Moment = 0
-    not_after: Moment = 2**40
+    not_after: Moment = NO_END
     deployment: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{0,64}\Z")] = ""
     max_faces: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
+    min_similarity_milli: Milli = 0
     version: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._+-]{0,64}\Z")] = ""
 
     def __post_init__(self) -> None:
@@ -103,6 +118,8 @@ class Custom(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         if self.not_after <= self.not_before:
             raise ValueError(f"not_after {self.not_after} is not after not_before {self.not_before}")
         if self.kind != "watchlist":
+            if self.min_similarity_milli:
+                raise ValueError(f"min_similarity_milli {self.min_similarity_milli}: a {self.kind} has none")
             return
         _refuse_long(self.not_before, self.not_after)
         if not self.deployment or not 1 <= self.max_faces <= MAX_ENTRIES:
@@ -121,7 +138,7 @@ class ListEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     minor: bool = False
 
 
-class ListHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ListHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """What a list says of itself, inside its encryption; the same limits as its :class:`Custom`.
 
     Attributes:
@@ -137,6 +154,7 @@ class ListHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     not_after: Moment
     deployment: Opaque
     max_faces: Annotated[int, msgspec.Meta(ge=1, le=MAX_ENTRIES)]
+    min_similarity_milli: Milli = 0
     entries: Annotated[tuple[ListEntry, ...], msgspec.Meta(min_length=1, max_length=MAX_ENTRIES)]
 
     def __post_init__(self) -> None:
@@ -166,9 +184,28 @@ class Revocation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     revoked: Annotated[tuple[Revoked, ...], msgspec.Meta(min_length=1, max_length=MAX_REVOKED_LISTS)]
 
 
+def kinds_of(role: str) -> tuple[Kind, ...]:
+    """What a delegated role answers for; nothing where there is no such role."""
+    return tuple(kind for kind in KINDS if ROLE[kind] == role)
+
+
+def kind_at(path: str) -> Kind | None:
+    """The kind whose folder a target's path begins with."""
+    folder = path.partition("/")[0]
+    return next((kind for kind in KINDS if FOLDER[kind] == folder), None)
+
+
 def entry_mark(list_sha256: str, ref: str) -> str:
     """What names an entry on a road where others read: SHA-256 over the encrypted list's digest and its reference."""
     return hashlib.sha256(f"{list_sha256}:{ref}".encode()).hexdigest()
+
+
+def in_words(moment: int) -> str:
+    """A moment for people: ``2026-05-01T12:00:00Z``; "no end" for one that no calendar has."""
+    try:
+        return f"{datetime.fromtimestamp(moment, timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
+    except (ValueError, OverflowError, OSError):
+        return "no end"
 
 
 def _refuse_long(not_before: int, not_after: int) -> None:

@@ -1,6 +1,6 @@
 """How content of each kind is brought to whoever uses it. Knows folders, archives and installers; decides nothing.
 
-A list, a revocation, a model and a policy are offered to the match process, which answers; software and OS image are
+A list, a revocation, a model, a calibration and a policy are offered to the match process; software and OS image are
 put in the place that is not in use, and prove themselves at the next start.
 """
 

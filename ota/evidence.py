@@ -27,7 +27,7 @@ MAX_ROOTS = 256
 MAX_ROOT_BYTES = 512_000
 MAX_TARGETS_BYTES = 5_000_000
 """As much as the public client takes."""
-ENDS: tuple[Kind, ...] = ("model", "policy", "software", "os")
+ENDS: tuple[Kind, ...] = ("model", "calibration", "policy", "software", "os")
 """Their signatures end with the role's time. A list has a window of its own, and a revocation only takes away."""
 _R = TypeVar("_R", Root, Targets)
 _OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
@@ -146,12 +146,15 @@ def _refuse_twins(delegator: Root | Targets, roles: tuple[str, ...]) -> None:
 
 
 def _found(asked: Asked, signed: Targets, delegation: DelegatedRole) -> Custom:
-    """The newest target of this digest."""
+    """The newest target of this digest and kind: what was signed as one thing proves nothing of another."""
     named = [(path, file) for path, file in signed.targets.items() if file.hashes.get("sha256") == asked.sha256]
     if not named:
         raise EvidenceError(f"{delegation.name} v{signed.version}: signs for no {asked.sha256[:16]}")
-    found = [read_target(asked.kind, path, file, delegation).custom for path, file in named]
-    return max(found, key=lambda custom: custom.counter)
+    found = [read_target(path, file, delegation) for path, file in named]
+    meant = [target.custom for target in found if target.kind == asked.kind]
+    if not meant:
+        raise EvidenceError(f"{found[0].path}: was signed as a {found[0].kind}, and is offered as a {asked.kind}")
+    return max(meant, key=lambda custom: custom.counter)
 
 
 def _refuse_expired(name: str, signed: Root | Targets, now: int) -> None:

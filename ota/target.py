@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 from tuf.api.metadata import DelegatedRole, TargetFile
 
-from ota.content import FOLDER, MAX_BYTES, ROLE, Custom, Kind
+from ota.content import FOLDER, MAX_BYTES, ROLE, Custom, Kind, kind_at, kinds_of
 
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -60,26 +60,28 @@ class Skipped:
     """
 
     name: str
-    kind: Kind
     fault: Fault
     words: str
 
 
-def read_target(kind: Kind, path: str, file: TargetFile, delegation: DelegatedRole) -> Target:
-    """Check all that is said of a target against what a role may say.
+def read_target(path: str, file: TargetFile, delegation: DelegatedRole) -> Target:
+    """Check all that is said of a target against what a role may say; its path says of which kind it is.
 
     Raises:
         UpdateError: ``refused``.
     """
-    folder, _, name = path.partition("/")
-    if folder != FOLDER[kind] or not NAME.fullmatch(name) or not delegation.is_delegated_path(path):
-        raise UpdateError("refused", f"{path[:200]}: {ROLE[kind]} sign for {FOLDER[kind]}/NAME and nothing else")
+    kind, name = kind_at(path), path.partition("/")[2]
+    if kind is None or ROLE[kind] != delegation.name or not NAME.fullmatch(name):
+        folders = " or ".join(f"{FOLDER[one]}/NAME" for one in kinds_of(delegation.name))
+        raise UpdateError("refused", f"{path[:200]}: {delegation.name} sign for {folders} and nothing else")
+    if not delegation.is_delegated_path(path):
+        raise UpdateError("refused", f"{path}: {delegation.name} were delegated {delegation.paths} and nothing else")
     try:
         custom = msgspec.convert(file.custom, Custom)
     except msgspec.ValidationError as error:
         raise UpdateError("refused", f"{path}: custom: {error}") from error
     if custom.kind != kind:
-        raise UpdateError("refused", f"{path}: says it is of kind {custom.kind}, and {ROLE[kind]} sign for {kind}")
+        raise UpdateError("refused", f"{path}: says it is of kind {custom.kind}, and there lies what is of kind {kind}")
     if file.length > MAX_BYTES[kind]:
         raise UpdateError("refused", f"{path}: {file.length} bytes, a {kind} has at most {MAX_BYTES[kind]}")
     sha256 = file.hashes.get("sha256", "")

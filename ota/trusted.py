@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from board.clock import Clock
-from ota.content import KINDS, ROLE, Kind
+from ota.content import ROLES
 from ota.download import Wanted, download
 from ota.durable import DurableUpdater, Memory
 from ota.faults import sorted_out
@@ -119,13 +119,13 @@ class Trusted:
         with sorted_out():
             updater.refresh()
             self._prove_time(updater, now)
-        for kind in KINDS:
+        for role in ROLES:
             try:
-                yield from self._role(updater, kind)
+                yield from self._role(updater, role)
             except UpdateError as error:
                 if error.fault in ENDS_THE_CHECK:
                     raise
-                self._skip(ROLE[kind], kind, error)
+                self._skip(role, error)
 
     def _prove_time(self, updater: DurableUpdater, now: int) -> None:
         """Raise the clock's floor to when the timestamp was signed at the earliest, and never beyond the clock.
@@ -139,8 +139,7 @@ class Trusted:
         self._clock.raise_floor(min(signed_at, now))
         self._clock.now()
 
-    def _role(self, updater: DurableUpdater, kind: Kind) -> Iterator[Target]:
-        role = ROLE[kind]
+    def _role(self, updater: DurableUpdater, role: str) -> Iterator[Target]:
         delegation = updater.delegation(role)
         if delegation is None or not updater.in_snapshot(role):
             if self._memory.records.seen(role):
@@ -150,9 +149,9 @@ class Trusted:
             signed = updater.delegated(role)
         for path, file in sorted(signed.targets.items()):
             try:
-                yield read_target(kind, path, file, delegation)
+                yield read_target(path, file, delegation)
             except UpdateError as error:
-                self._skip(path, kind, error)
+                self._skip(path, error)
 
-    def _skip(self, name: str, kind: Kind, error: UpdateError) -> None:
-        self._skipped += (Skipped(name, kind, error.fault, str(error)),)
+    def _skip(self, name: str, error: UpdateError) -> None:
+        self._skipped += (Skipped(name, error.fault, str(error)),)

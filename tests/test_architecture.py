@@ -21,7 +21,8 @@ SHAPELESS = {"util", "utils", "helper", "helpers", "manager", "managers", "misc"
 
 ONLY_IN = {
     "av": ("board/camera_host.py", "firmware/bench/*", "firmware/demo_files.py"),
-    "cv2": ("firmware/bench/*",),
+    "cv2": ("firmware/bench/*", "models/evaluation/peer_opencv.py"),
+    "face_recognition": ("models/evaluation/peer_dlib.py",),
     "iotcore": ("firmware/link/broker.py",),
     "jetson_inference": ("models/prefilter_detectnet.py",),
     "jetson_utils": ("board/camera_jetson.py",),
@@ -42,7 +43,7 @@ ONLY_IN = {
     "tuf.ngclient": ("ota/durable.py", "ota/fetch.py"),
     "urllib3": ("ota/*",),
     "zstandard": ("ota/*",),
-    "typer": ("*/cli.py", "firmware/fleet/options.py"),
+    "typer": ("*/cli.py", "firmware/fleet/options.py", "models/options.py"),
 }
 """Each foreign package or part of one, and the only files that may import it."""
 

@@ -50,6 +50,7 @@ FREE = {
     "State.versions.model": "a digest",
     "State.versions.watchlist": "a digest",
     "State.versions.policy": "a digest",
+    "State.versions.calibration": "a digest",
     "State.counters.refused{}": "reasons of a closed list, counted",
     "Hint.boot": "a boot; nobody signed it",
     "Command.cmd": "closed for each command",

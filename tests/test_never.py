@@ -35,7 +35,7 @@ MESSAGES = {
     "MatchEvent": (
         *("id", "van", "boot", "sequence", "camera", "entry", "category", "similarity", "threshold", "margin"),
         *("observations", "first_t_ns", "decided_t_ns", "decided_utc", "expires_at", "clock_trusted"),
-        *("watchlist_digest", "model_digest", "crop_jpeg", "portrait", "minor"),
+        *("watchlist_digest", "model_digest", "calibration_digest", "crop_jpeg", "portrait", "minor"),
     ),
     "Command": ("v", "id", "van", "boot", "ctr", "exp_up", "cmd", "args", "reason", "authority"),
     "NoArguments": (),
@@ -50,10 +50,12 @@ MESSAGES = {
         *("frames", "dropped", "faces", "tracks", "embeddings", "alerts", "templates_wiped", "template_life_p99_s"),
         *("waiting", "in_memory_only", "receipted", "expired_unreceipted", "commands", "refused", "heard_dropped"),
     ),
-    "Versions": ("kerbside", "model", "watchlist", "policy"),
+    "Versions": ("kerbside", "model", "watchlist", "policy", "calibration"),
     "State": (
         *("v", "online", "van", "boot", "n", "uptime_s", "said_utc", "clock_trusted", "mode", "walled", "alarms"),
-        *("entries", "threshold", "last_sequence", "versions", "counters", "release_key", "memory", "updates"),
+        *("entries", "threshold", "threshold_by", "last_sequence", "versions", "counters", "release_key", "memory"),
+        "updates",
+        "self_tested_s",
     ),
     "Hint": ("online", "boot"),
     "Details": ("wall", "alarms", "cameras", "text"),
@@ -83,7 +85,7 @@ FLEET_COMMANDS = {
 LIST_COMMANDS = {"build", "review", "propose"}
 """A list is made of files and papers: there is no command that takes a face from a camera or from an event."""
 VAN_COMMANDS = {"add", "list"}
-BENCHES = {"fleet", "list", "wire"}
+BENCHES = {"decision", "fleet", "list", "wire"}
 ROLES = {"detector", "embedder"}
 
 NEVER = {
@@ -217,9 +219,9 @@ def test_a_watchlist_is_made_in_three_places_and_they_see_no_camera() -> None:
     assert [name for path in makers for name in imports(SOURCES[path]) if name.startswith(SEEN)] == []
 
 
-def test_a_watchlist_can_be_searched_and_shortened_and_learns_nothing() -> None:
+def test_a_watchlist_can_be_searched_examined_and_shortened_and_learns_nothing() -> None:
     assert {name for name in vars(Watchlist) if not name.startswith("_")} == {
-        *("search", "portrait", "revoke", "wipe"),
+        *("search", "examine", "portrait", "revoke", "wipe"),
     }
 
 

@@ -14,7 +14,6 @@ import pytest
 from firmware.config import load
 from firmware.demo_files import ENTRY, DemoFiles
 from firmware.van import VanFile
-from models.threshold import SHIPPED_THRESHOLD
 from tests.link.stage import Broker, wait_until
 from tests.process import Process, write_config
 from tests.room import ControlRoom
@@ -110,7 +109,7 @@ SECOND_FRONT = '[[match.cameras]]\nname = "front"\nsource = "file://b.mp4"'
         pytest.param(
             "source =", "sorce =", "unknown key 'match.cameras[0].sorce'; did you mean 'source'?", id="in a camera"
         ),
-        pytest.param("[match]", "[match]\nthreshold = 0.2", f">= {SHIPPED_THRESHOLD}", id="threshold lowered"),
+        pytest.param("[match]", "[match]\nthreshold = -0.1", ">= 0.0", id="threshold below none"),
         pytest.param("[match]", "[match]\nthreshold = 1.2", "<= 1.0", id="threshold out of range"),
         pytest.param("[match]", '[match]\nprefilter = "yolo"', "match.prefilter", id="a prefilter that is none"),
         pytest.param("[link]", f"{SECOND_FRONT}\n[link]", "two cameras are called front", id="two of one name"),

@@ -105,6 +105,7 @@ def _deliveries(settings: AgentSettings, bench: Bench, store: Store, disk: Disk)
     deliveries: dict[Kind, Delivery] = {
         "watchlist": plain,
         "revocation": plain,
+        "calibration": plain,
         "model": Unpacked(store, unpacked / "model", LIMITS["model"]),
         "policy": Unpacked(store, unpacked / "policy", LIMITS["policy"]),
     }

@@ -30,6 +30,21 @@ _EXIT: dict[type[Exception], int] = {
 
 FleetOption = Annotated[Path | None, typer.Option("--fleet", "-f", help="The fleet's folder; '.' or the draft's.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+CacheOption = Annotated[
+    Path | None, typer.Option(help="Keep templates here, so that a build that is cut short can go on.")
+]
+ReadmitOption = Annotated[
+    list[str] | None, typer.Option(help="A reference that was revoked on an earlier list, and rightly is back.")
+]
+AllowRefusedOption = Annotated[
+    bool, typer.Option("--allow-refused", help="Exit with 0 also when portraits were refused, not 3.")
+]
+CalibrationOption = Annotated[
+    Path, typer.Option(help="The vans' signed calibration: how long a list may be, and at which similarity.")
+]
+MinSimilarityOption = Annotated[
+    float, typer.Option(help="Ask vans for at least this similarity; rounded up to thousandths.", min=0, max=1)
+]
 
 
 def now() -> int:

@@ -33,6 +33,7 @@ def _match(path: Path, wall: str) -> int:
     from firmware.match.settings import MatchFile
     from firmware.match.watchlist import WatchlistError
     from firmware.policy.table import PolicyError
+    from models.calibration import CalibrationError
     from models.manifest import ModelError
 
     try:
@@ -45,7 +46,7 @@ def _match(path: Path, wall: str) -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         return serve(file, open_board(), wall, log, stop)
-    except (ModelError, WatchlistError, PolicyError, KeyFileError, DiskError, KeptError) as error:
+    except (ModelError, CalibrationError, WatchlistError, PolicyError, KeyFileError, DiskError, KeptError) as error:
         log.alarm("cannot match", reason=str(error))
         return 1
 

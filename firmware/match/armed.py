@@ -7,6 +7,7 @@ Time is monotonic from the moment of the release on: who sets the clock back doe
 from __future__ import annotations
 
 from firmware.match.opened import OpenedList
+from firmware.match.threshold import Terms
 from firmware.match.watchlist import Entry, Keeping, Watchlist
 from models.faces import Embeddings
 from ota.content import entry_mark
@@ -20,13 +21,15 @@ class Armed:
         sha256: of the encrypted list.
         ends_s: monotonic seconds at which it ends.
         epoch_s: monotonic seconds at which the wall clock would have said 0.
+        terms: on which it is used.
 
     Raises:
         WatchlistError: it cannot be used; its memory is wiped.
     """
 
-    def __init__(self, opened: OpenedList, sha256: str, ends_s: float, epoch_s: float) -> None:
+    def __init__(self, opened: OpenedList, sha256: str, ends_s: float, epoch_s: float, terms: Terms) -> None:
         self.sha256 = sha256
+        self.terms = terms
         self.memory = opened.memory.kind
         self._ends_s = ends_s
         entries = opened.head.entries

@@ -20,12 +20,23 @@ from firmware.match.intake import Handler, Intake
 from firmware.match.offers import NotNow, OfferError, Said
 from firmware.match.opener import Opener, UnopenedError
 from firmware.match.orders import NOT_KEPT
-from firmware.match.release import Fit, ReleaseRefused, Standing, trusted_now, wanted_of
+from firmware.match.release import (
+    Fit,
+    ReleaseRefused,
+    Standing,
+    fitting,
+    refuse_ended,
+    terms_of,
+    trusted_now,
+    wanted_of,
+    why_unfit,
+)
 from firmware.match.revocations import RevocationsError
 from firmware.match.voice import Result
 from firmware.match.watchlist import Watchlist, WatchlistError
 from firmware.messages import Fitted, Memory, Phase, Updates
-from ota.content import Custom, Kind
+from models.calibrated import Calibrated
+from ota.content import NO_END, Custom, Kind
 
 NO_AGENT = "no update agent"
 NOT_LISTED = "not on the list in use"
@@ -61,11 +72,17 @@ class Arming:
 
     Attributes:
         fit: what a list has to be; None until the networks are proven.
+        calibrated: says at which similarity a list may be used, and how long it may be; None where nothing does.
+        calibrated_until: when it ends, as it was signed, in seconds since the epoch.
+        calibration_fault: why the one that there was cannot be used, in words.
         armed: the list in use.
     """
 
     def __init__(self, supplies: Supplies, memory: Memory, log: Log) -> None:
         self.fit: Fit | None = None
+        self.calibrated: Calibrated | None = None
+        self.calibrated_until = NO_END
+        self.calibration_fault = ""
         self.armed: Armed | None = None
         self._supplies = supplies
         self._standing = supplies.standing
@@ -120,12 +137,24 @@ class Arming:
     def alarms(self) -> tuple[str, ...]:
         """What a person has to know, in words."""
         report = self._supplies.line.report
-        words = [self._supplies.line.fault, self._standing.revocations.fault]
+        words = [self._supplies.line.fault, self._standing.revocations.fault, self._uncalibrated()]
         if report is not None and report.fault:
             words.append(f"updates: {report.fault}: {report.words}".rstrip(": "))
         if self.memory == "open":
             words.append("the list lies in memory that is not locked")
         return tuple(filter(None, words))
+
+    def calibrate(self, calibrated: Calibrated, until: int = NO_END) -> None:
+        """Arm by this one from now on, ``until`` its end; what is armed stays as it is."""
+        self.calibrated, self.calibrated_until, self.calibration_fault = calibrated, until, ""
+        entries, digest = calibrated.calibration.max_entries, calibrated.digest
+        self._log.info("calibration", digest=digest, model=calibrated.calibration.model, longest_list=entries)
+
+    def _uncalibrated(self) -> str:
+        """Why no list can be armed by what there is, if so."""
+        if self.calibration_fault or self.fit is None:
+            return self.calibration_fault
+        return why_unfit(self.calibrated, self.calibrated_until, self.fit.use, self._standing.clock)
 
     def wake(self, nudge: Callable[[], None]) -> None:
         """Have ``nudge`` called, by another thread, when the agent has said something."""
@@ -158,7 +187,15 @@ class Arming:
             self._log.alarm("release refused", why=refusal.why, reason=str(refusal))
             return Result("refused", refusal.why, str(refusal))
         self._apply_revocations()
-        self._log.info("list released", entries=len(self.armed.watchlist), memory=self.armed.memory)
+        terms = self.armed.terms
+        self._log.info(
+            "list released",
+            entries=len(self.armed.watchlist),
+            memory=self.armed.memory,
+            least=terms.least,
+            listed=terms.listed,
+            calibration=terms.calibration,
+        )
         return Result("done")
 
     def revoke(self, asked: RevokeEntry) -> Result:
@@ -192,6 +229,9 @@ class Arming:
     def _released(self, asked: ReleaseList) -> Armed:
         now, now_s = trusted_now(self._supplies.line.report, self._standing.clock), self._supplies.monotonic_s()
         fit, offer, signed = self._may_arm(asked)
+        calibrated = fitting(self.calibrated, fit.use)
+        refuse_ended(self.calibrated_until, now)
+        terms_of(calibrated, signed.max_faces, signed)  # before anything is decrypted: it may become as long as that
         wanted = wanted_of(asked, fit, signed, now)
         try:
             with offers.opened(offer) as descriptor:
@@ -201,8 +241,13 @@ class Arming:
         except (OfferError, NotNow) as error:
             raise ReleaseRefused("not offered", str(error)) from error
         lasts_s = min(asked.ttl_s, signed.not_after - now)
+        try:  # whoever opened it read bytes from outside, and is not taken at its word for how many entries there are
+            terms = terms_of(calibrated, len(opened.head.entries), signed)
+        except ReleaseRefused:
+            opened.memory.wipe()
+            raise
         try:
-            return Armed(opened, asked.list, now_s + lasts_s, now_s - now)
+            return Armed(opened, asked.list, now_s + lasts_s, now_s - now, terms)
         except WatchlistError as error:
             raise ReleaseRefused("damaged", str(error)) from error
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from board.clock import Clock, ClockError
 from firmware.handover import MAX_WHY, Offer, Verdict
 from firmware.log import Log
@@ -30,8 +32,8 @@ class Intake:
         log: for what a person has to know.
 
     Attributes:
-        handlers: what is done with a proved offer, by its kind. A kind without one is answered "later". May raise
-            OfferError (refused), NotNow, KeptError and OSError (later).
+        handlers: what is done with a proved offer, by its kind; its counter and times are the signed ones. A kind
+            without one is answered "later". May raise OfferError (refused), NotNow, KeptError and OSError (later).
         unfit: the newest offered list, where it may not be released.
     """
 
@@ -69,7 +71,7 @@ class Intake:
             return Said("later", "nothing here takes it yet")
         try:
             evidence = self._proofs.prove(offer, self._now())
-            said = handler(offer)
+            said = handler(_as_signed(offer, evidence.custom))
             if said.answer == "taken":
                 self._proofs.took(offer, evidence)
                 if offer.kind == "watchlist":
@@ -85,3 +87,10 @@ class Intake:
             return self._clock.now()
         except ClockError:
             return None
+
+
+def _as_signed(offer: Offer, custom: Custom) -> Offer:
+    """What the agent says of it is not believed, now that it is known what the signers say."""
+    return msgspec.structs.replace(
+        offer, counter=custom.counter, not_before=custom.not_before, not_after=custom.not_after
+    )

@@ -7,6 +7,7 @@ cannot be read stops the van: the policy that it would fall back to may name key
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,11 +17,11 @@ import msgspec
 
 from models.durable import replace_durably
 from ota.archive import LIMITS, ArchiveError, unpack
-from ota.content import Kind, Sha256
+from ota.content import NO_END, Kind, Moment, Sha256
 from ota.disk import Disk
 
 Copied = Literal["model", "policy"]
-_KINDS: tuple[Copied, ...] = ("model", "policy")
+_SWEPT = ("model", "policy", "calibration")
 _POINTER = "kept.json"
 _Name = Annotated[str, msgspec.Meta(pattern=r"^(model|policy)-[0-9a-f]{16}\Z")]
 _Version = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
@@ -57,6 +58,8 @@ class _Pointer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     v: Literal[1] = 1
     model: KeptFolder | None = None
     policy: KeptFolder | None = None
+    calibration: Sha256 | None = None
+    calibration_until: Moment = NO_END
     newest: Newest = Newest()
 
 
@@ -90,6 +93,16 @@ class Kept:
         return "" if self._pointer.policy is None else self._pointer.policy.sha256
 
     @property
+    def calibration(self) -> str:
+        """The digest of the calibration that was taken; empty for none."""
+        return self._pointer.calibration or ""
+
+    @property
+    def calibration_until(self) -> int:
+        """Until when its signers let it be used, in seconds since the epoch."""
+        return self._pointer.calibration_until
+
+    @property
     def newest(self) -> Newest:
         """Nothing older is taken."""
         return self._pointer.newest
@@ -109,6 +122,45 @@ class Kept:
             KeptError: something in it is not what it was when it was taken.
         """
         return self._sound(self._pointer.policy)
+
+    def calibration_content(self) -> bytes:
+        """The calibration that was taken; empty for none.
+
+        Raises:
+            KeptError: it is not what it was when it was taken.
+        """
+        if not self.calibration:
+            return b""
+        path = self._file(self.calibration)
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise KeptError(f"{path}: {error.strerror}") from error
+        if hashlib.sha256(content).hexdigest() != self.calibration:
+            raise KeptError(f"{path}: is not what it was when it was taken")
+        return content
+
+    def keep_calibration(self, content: bytes, until: int) -> None:
+        """Start with this one from now on; ``until`` as :attr:`calibration_until`.
+
+        Raises:
+            KeptError: it cannot be written down; what was kept stays.
+        """
+        sha256 = hashlib.sha256(content).hexdigest()
+        try:
+            replace_durably(self._file(sha256), content, 0o600)
+            self._write(msgspec.structs.replace(self._pointer, calibration=sha256, calibration_until=until))
+        except OSError as error:
+            raise KeptError(f"{self._state}: {error}") from error
+        finally:
+            self.sweep()
+
+    def forget_calibration(self) -> None:
+        """Start with none; the same may be taken again."""
+        pointer = msgspec.structs.replace(self._pointer, calibration=None)
+        self._pointer = pointer
+        with contextlib.suppress(OSError):
+            self._write(pointer)
 
     def spare(self, kind: Copied, sha256: str) -> Path:
         """Where an archive may lie until it is unpacked; :meth:`sweep` removes it."""
@@ -161,7 +213,8 @@ class Kept:
     def sweep(self) -> None:
         """Remove every copy that nothing starts with."""
         used = {one.folder for one in (self._pointer.model, self._pointer.policy) if one is not None}
-        for kind in _KINDS:
+        used |= {self._file(self.calibration).name} if self.calibration else set()
+        for kind in _SWEPT:
             for path in self._state.glob(f"{kind}-*"):
                 if path.name in used:
                     continue
@@ -182,6 +235,9 @@ class Kept:
         if tree != kept.tree:
             raise KeptError(f"{folder}: holds {tree[:16]}, was {kept.tree[:16]} when it was taken")
         return folder
+
+    def _file(self, sha256: str) -> Path:
+        return self._state / f"calibration-{sha256[:16]}.json"
 
     def _read(self) -> _Pointer:
         path = self._state / _POINTER

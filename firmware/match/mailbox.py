@@ -255,7 +255,7 @@ class Mailbox:
             return ()
         snapshot = self.snapshot()
         news = (
-            *(snapshot.mode, snapshot.walled, snapshot.alarms, snapshot.entries, snapshot.threshold),
+            *(snapshot.mode, snapshot.walled, snapshot.alarms, snapshot.entries, snapshot.floors),
             *(snapshot.release_key, snapshot.memory, snapshot.updates),
         )
         if news == self._said and now_s < self._state_at_s:

@@ -1,4 +1,5 @@
-"""Open the networks on what the machine is made for, or, with an alarm, on what is left. Knows backends; no camera.
+"""Open the networks on what the machine is made for, or, with an alarm, on what is left. Knows backends and what is
+kept; no camera.
 
 A van without TensorRT, or whose engines are not to be trusted, still looks: on its processor, at a reduced rate, and it
 says so in every status until it is mended. A pre-filter that cannot be had only costs time.
@@ -12,6 +13,9 @@ from typing import Any
 
 from board.board import Board
 from board.device_key import DeviceKeyError
+from firmware.log import Log
+from firmware.match.kept import Kept, KeptError
+from firmware.match.settings import MatchSettings
 from models.backend_tensorrt import OpenTensorRt, open_tensorrt
 from models.detector import Detector
 from models.manifest import ModelError
@@ -52,6 +56,27 @@ class Networks:
         if gate_fault:
             words.append(f"no pre-filter: {gate_fault}")
         return tuple(words)
+
+
+def proven_networks(settings: MatchSettings, board: Board, kept: Kept, log: Log) -> Networks:
+    """The networks of this machine, each proven: those that came over the air, or, with an alarm, the shipped ones.
+
+    A list is made for one model: one that came for a model that cannot be used is refused when it is released.
+
+    Raises:
+        ModelError: a shipped network is not here or not right.
+    """
+    try:
+        networks = open_networks(board, settings.prefilter, settings.sizes_px, folder=kept.model_folder())
+    except (KeptError, ModelError) as error:
+        if not kept.model:
+            raise
+        log.alarm("the model that came over the air cannot be used; the shipped one is", reason=str(error))
+        kept.forget_model()
+        networks = open_networks(board, settings.prefilter, settings.sizes_px)
+    for alarm in networks.alarms:
+        log.alarm("networks", reason=alarm)
+    return networks
 
 
 def open_networks(

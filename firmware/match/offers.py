@@ -94,6 +94,21 @@ def copy(offer: Offer, to: Path) -> None:
         raise OfferError(f"{offer.kind}: not the file that was signed")
 
 
+def content(offer: Offer) -> bytes:
+    """All of a small file.
+
+    Raises:
+        OfferError: as :func:`opened`, or it is not that of the offered digest.
+        NotNow: as :func:`opened`.
+        OSError: it cannot be read.
+    """
+    with opened(offer) as descriptor:
+        data = os.read(descriptor, MAX_BYTES[offer.kind] + 1)
+    if hashlib.sha256(data).hexdigest() != offer.sha256:
+        raise OfferError(f"{offer.kind}: not the file that was signed")
+    return data
+
+
 def revocation(offer: Offer) -> Revocation:
     """What is revoked.
 
@@ -102,11 +117,7 @@ def revocation(offer: Offer) -> Revocation:
         NotNow: as :func:`opened`.
         OSError: it cannot be read.
     """
-    with opened(offer) as descriptor:
-        data = os.read(descriptor, MAX_BYTES["revocation"] + 1)
-    if hashlib.sha256(data).hexdigest() != offer.sha256:
-        raise OfferError("revocation: not the file that was signed")
     try:
-        return msgspec.json.decode(data, type=Revocation)
+        return msgspec.json.decode(content(offer), type=Revocation)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise OfferError(f"revocation: outside the schema: {error}") from error

@@ -41,7 +41,10 @@ from firmware.match.status import Status
 from firmware.match.voice import Origin, Voice
 from firmware.messages import Versions
 from firmware.policy.trust import Policy, load_policy
+from models.calibrated import Calibrated, Use
+from models.calibration import CalibrationError
 from ota.archive import digest
+from ota.content import NO_END
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,12 @@ class Office:
     def has_lost_its_list(self) -> bool:
         """It came by a release, and its time is over, or it was withdrawn or revoked."""
         return self.arming is not None and self.arming.armed is None
+
+    def calibrate(self, calibrated: Calibrated, until: int = NO_END) -> None:
+        """Use lists on its terms, from the next arming on and ``until`` its end, in seconds since the epoch."""
+        if self.arming is not None:
+            self.arming.calibrate(calibrated, until)
+        self.voice.bound_by(calibrated.digest)
 
     def portrait(self, match: PossibleMatch) -> bytes:
         """Of the entry, for the officer's comparison."""
@@ -113,20 +122,21 @@ def open_office(file: MatchFile, board: Board, wall: str, log: Log) -> Office:
         Machinery(origin.uptime_s, lambda: end_deployment(outbox, log), board.request_reboot, arming or NoLists()),
     )
     status = Status(time.monotonic, wall, orders, outbox, commands)
-    status.arming = arming
+    status.arming, status.configured = arming, settings.threshold
     gate = Gate(file.van, boot, policy, log, origin.uptime_s)
     mailbox = Mailbox(Desk(voice, outbox, gate, status.snapshot, lambda: orders.mode), log)
     outbound = Outbound(file.socket, boot, mailbox, log)
     office = Office(status, outbox, voice, commands, mailbox, outbound, kept, arming)
     if arming is not None:
-        arming.wake(mailbox.nudge)
         _take_in(office, arming, gate, file, board)
+        _begin_calibrated(office, arming, log)
     office.outbound.start()
     return office
 
 
 def _take_in(office: Office, arming: Arming, gate: Gate, file: MatchFile, board: Board) -> None:
-    """Have models and policies taken in that the update agent offers."""
+    """Have models, calibrations and policies taken in that the update agent offers."""
+    arming.wake(office.mailbox.nudge)
 
     def prove(folder: Path) -> None:
         open_networks(board, None, file.match.sizes_px, folder=folder)
@@ -135,9 +145,24 @@ def _take_in(office: Office, arming: Arming, gate: Gate, file: MatchFile, board:
         gate.policy = policy
         office.voice.adopt(policy)
 
-    change = Change(prove, lambda: arming.armed is not None, office.commands.begin_anew, swap)
+    def use() -> Use | None:
+        return None if arming.fit is None else arming.fit.use
+
+    change = Change(prove, lambda: arming.armed is not None, office.commands.begin_anew, swap, office.calibrate, use)
     adoption = Adoption(office.kept, change)
-    arming.handlers.update({"model": adoption.model, "policy": adoption.policy})
+    arming.handlers.update({"model": adoption.model, "policy": adoption.policy, "calibration": adoption.calibration})
+
+
+def _begin_calibrated(office: Office, arming: Arming, log: Log) -> None:
+    """With what was kept. A damaged calibration is as none, and the agent will offer it again."""
+    try:
+        content = office.kept.calibration_content()
+        if content:
+            office.calibrate(Calibrated.read(content), office.kept.calibration_until)
+    except (KeptError, CalibrationError) as error:
+        office.kept.forget_calibration()
+        arming.calibration_fault = f"no calibration: {error}"
+        log.alarm("the calibration that was kept cannot be used; it is as if there was none", reason=str(error))
 
 
 def _arming(socket: Path, proofs: Proofs, standing: Standing, log: Log) -> Arming:

@@ -44,7 +44,7 @@ class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="wante
         space, dimension: of this van's templates.
         now: seconds since the epoch.
         max_entries: most that this van takes.
-        counter, not_before, not_after, deployment, max_faces: as two people signed them; see
+        counter, not_before, not_after, deployment, max_faces, min_similarity_milli: as two people signed them; see
             :class:`ota.content.Custom`.
     """
 
@@ -60,6 +60,7 @@ class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="wante
     not_after: Moment
     deployment: str
     max_faces: int
+    min_similarity_milli: int
 
 
 class Opened(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="opened", kw_only=True):

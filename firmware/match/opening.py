@@ -33,7 +33,7 @@ from ota.content import MAX_BYTES
 MEMORY_BYTES = 1792 * 2**20
 """More than this process may take on top of what it has at its start: a list of the largest size needs six copies."""
 CPU_S = 10
-_SIGNED = ("counter", "not_before", "not_after", "deployment", "max_faces")
+_SIGNED = ("counter", "not_before", "not_after", "deployment", "max_faces", "min_similarity_milli")
 """What a list says of itself inside its encryption, and its signers outside."""
 _PIECE = 2**20
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4

@@ -11,7 +11,7 @@ from pathlib import Path
 from firmware.handover import Offer
 from firmware.match.kept import Kept, Newest, Taken
 from firmware.match.offers import NotNow, OfferError
-from ota.content import MAX_STEP
+from ota.content import MAX_STEP, Custom, Kind, in_words
 from ota.evidence import ENDS, Asked, Evidence, EvidenceError, proved
 
 
@@ -37,8 +37,8 @@ class Proofs:
             now: seconds since the epoch; None where nobody knows.
 
         Raises:
-            OfferError: it is not for this van, or older than what was taken.
-            NotNow: it is not proved by what lies there.
+            OfferError: it is not for this van, older than what was taken, or new and its signed time is over.
+            NotNow: it is not proved by what lies there, or its signed time has not begun.
         """
         before = self._kept.newest.taken.get(offer.kind)
         is_new = before is None or before.sha256 != offer.sha256
@@ -52,6 +52,8 @@ class Proofs:
         if self._van not in evidence.custom.vans:
             raise OfferError(f"{offer.kind}: is not for this van")
         self._refuse_older(evidence, before, is_new=is_new)
+        if is_new and now is not None and offer.kind in ENDS:  # a list is held to its window where it is opened
+            _refuse_outside(offer.kind, evidence.custom, now)
         return evidence
 
     def took(self, offer: Offer, evidence: Evidence) -> None:
@@ -77,3 +79,10 @@ class Proofs:
             raise OfferError(f"rollback: counter {counter} is not above {lowest}, which was taken before")
         if counter > lowest + MAX_STEP:
             raise OfferError(f"counter {counter} is more than {MAX_STEP} above {lowest}")
+
+
+def _refuse_outside(kind: Kind, custom: Custom, now: int) -> None:
+    if now < custom.not_before:
+        raise NotNow(f"{kind}: its time begins at {in_words(custom.not_before)}, it is {in_words(now)}")
+    if now >= custom.not_after:
+        raise OfferError(f"{kind}: its time ended at {in_words(custom.not_after)}, it is {in_words(now)}")

@@ -15,7 +15,10 @@ from firmware.handover import Report
 from firmware.match.opened import Wanted
 from firmware.match.orders import StandingOrders
 from firmware.match.revocations import Revocations
-from ota.content import Custom
+from firmware.match.threshold import Terms
+from models.calibrated import Calibrated, Use
+from models.calibration import CalibrationError
+from ota.content import Custom, in_words
 
 CHECKED_WITHIN_S = 24 * 3_600
 """A van that is kept from news for longer is not armed."""
@@ -46,10 +49,17 @@ class Standing:
 
 @dataclass(frozen=True)
 class Fit:
-    """What a list has to be for this van: for the key with this id, made by this model, and no longer than it takes."""
+    """What a list has to be for this van, and what a calibration has to be for.
+
+    Attributes:
+        van: id of the key that it is for.
+        use: what looks and compares here.
+        dimension: of a template.
+        max_entries: the longest list that this van takes.
+    """
 
     van: str
-    space: str
+    use: Use
     dimension: int
     max_entries: int
 
@@ -64,7 +74,7 @@ def wanted_of(asked: ReleaseList, fit: Fit, signed: Custom, now: int) -> Wanted:
         capsule=_capsule(asked),
         sha256=asked.list,
         van=fit.van,
-        space=fit.space,
+        space=fit.use.space,
         dimension=fit.dimension,
         now=now,
         max_entries=fit.max_entries,
@@ -73,7 +83,67 @@ def wanted_of(asked: ReleaseList, fit: Fit, signed: Custom, now: int) -> Wanted:
         not_after=signed.not_after,
         deployment=signed.deployment,
         max_faces=signed.max_faces,
+        min_similarity_milli=signed.min_similarity_milli,
     )
+
+
+def fitting(calibrated: Calibrated | None, use: Use) -> Calibrated:
+    """The calibration, if it is for what looks here.
+
+    Raises:
+        ReleaseRefused: there is none that is.
+    """
+    if calibrated is None:
+        raise ReleaseRefused("no calibration", "nobody has said yet at which similarity this van may use which list")
+    try:
+        calibrated.refuse_other(use)
+    except CalibrationError as error:
+        raise ReleaseRefused("no calibration", str(error)) from error
+    return calibrated
+
+
+def refuse_ended(until: int, now: int) -> None:
+    """Refuse to arm by a calibration after its signed end; both in seconds since the epoch.
+
+    Raises:
+        ReleaseRefused: says when it ended.
+    """
+    if now >= until:
+        words = f"the time of the one that there is ended at {in_words(until)}, it is {in_words(now)}"
+        raise ReleaseRefused("no calibration", words)
+
+
+def why_unfit(calibrated: Calibrated | None, until: int, use: Use, clock: Clock) -> str:
+    """Why nothing can be armed by it now, in words; empty where it can, or where only the date is missing."""
+    try:
+        fitting(calibrated, use)
+        refuse_ended(until, clock.now())
+    except ReleaseRefused as refusal:
+        return f"{refusal.why}: {refusal}"
+    except ClockError:
+        return ""
+    return ""
+
+
+def terms(calibrated: Calibrated, entries: int, listed: float = 0.0) -> Terms:
+    """Of a list of so many entries, whose signers ask for ``listed``.
+
+    Raises:
+        CalibrationError: it is longer than the calibration bears.
+    """
+    return Terms(calibrated.digest, calibrated.calibration.threshold_for(entries), listed)
+
+
+def terms_of(calibrated: Calibrated, entries: int, signed: Custom) -> Terms:
+    """On which a list of so many entries is used.
+
+    Raises:
+        ReleaseRefused: the calibration bears none as long.
+    """
+    try:
+        return terms(calibrated, entries, signed.min_similarity_milli / 1_000)
+    except CalibrationError as error:
+        raise ReleaseRefused("list too long for its calibration", str(error)) from error
 
 
 def trusted_now(report: Report | None, clock: Clock) -> int:

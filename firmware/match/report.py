@@ -39,6 +39,7 @@ def event_of(
             clock_trusted=False,
             watchlist_digest=origin.versions.watchlist,
             model_digest=origin.versions.model,
+            calibration_digest=origin.versions.calibration,
             crop_jpeg=crop,
             portrait=portrait,
             minor=match.candidate.entry.minor,

@@ -9,6 +9,7 @@ from firmware.match.commands import Commands
 from firmware.match.looking import Look
 from firmware.match.orders import StandingOrders
 from firmware.match.outbox import Outbox
+from firmware.match.threshold import Floors
 from firmware.match.voice import Snapshot
 from firmware.match.wall import WALLED
 from firmware.messages import Counters, Mode
@@ -30,6 +31,7 @@ class Status:
     Attributes:
         look: the part that looks; kept after its end for its counters.
         arming: gets this van its list, where that is an update agent.
+        configured: the least similarity that the configuration asks for.
         standing: what a person has to know of this machine while nothing is looked at.
         ended: the process is about to end.
     """
@@ -42,6 +44,7 @@ class Status:
         self._beat_s = clock()
         self.look: Look | None = None
         self.arming: Arming | None = None
+        self.configured = 0.0
         self.standing: tuple[str, ...] = ()
         self.ended = False
         self._wall = wall
@@ -65,13 +68,20 @@ class Status:
             wall=self._wall,
             alarms=self._alarms(),
             entries=0 if look is None or gone else look.entries,
-            threshold=self.orders.threshold if look is None else look.threshold,
+            floors=self._floors(),
             counters=Counters() if look is None else look.counters(),
             cameras={} if look is None or gone else look.cameras,
             release_key="" if arming is None or self.orders.wiped or self.ended else arming.release_key,
             memory="open" if arming is None else arming.memory,
+            self_test_ago_s=None if look is None or gone else look.vigil.passed_ago_s,
             updates=None if arming is None else arming.updates,
         )
+
+    def _floors(self) -> Floors:
+        look = self.look
+        if look is not None and self._commands.looking is look:
+            return look.floors
+        return Floors(ordered=self.orders.threshold, configured=self.configured)
 
     def _mode(self) -> Mode:
         if self.ended:

@@ -15,6 +15,7 @@ import msgspec
 from firmware.match.gate import Order
 from firmware.match.outbox import Outbox
 from firmware.match.seal import Sealer
+from firmware.match.threshold import Floors
 from firmware.messages import (
     Answer,
     AuditRecord,
@@ -58,7 +59,9 @@ class Snapshot:
     """The match process at one moment.
 
     Attributes:
-        mode, entries, threshold, counters, release_key, memory, updates: as :class:`firmware.messages.State` has them.
+        floors: what the least similarity is, and why.
+        mode, entries, counters, release_key, memory, updates: as :class:`firmware.messages.State` has them.
+        self_test_ago_s: seconds since the last self-test passed; None while none has.
         walled: it truly has no network; ``wall`` says so in words.
         alarms: what a person has to know, in words.
         cameras: their states in words, by name.
@@ -69,12 +72,13 @@ class Snapshot:
     wall: str
     alarms: tuple[str, ...]
     entries: int
-    threshold: float
+    floors: Floors
     counters: Counters
     cameras: dict[str, str]
     release_key: str = ""
     memory: Memory = "open"
     updates: Updates | None = None
+    self_test_ago_s: float | None = None
 
     def details(self, text: str = "") -> Details:
         """What only the recipients may read."""
@@ -110,6 +114,11 @@ class Voice:
     def given(self, model: str, watchlist: str) -> None:
         """The digests of what this boot looks with."""
         versions = msgspec.structs.replace(self.origin.versions, model=model, watchlist=watchlist)
+        self.origin = replace(self.origin, versions=versions)
+
+    def bound_by(self, calibration: str) -> None:
+        """The digest of the calibration that says how a list may be used here; empty for none."""
+        versions = msgspec.structs.replace(self.origin.versions, calibration=calibration)
         self.origin = replace(self.origin, versions=versions)
 
     def adopt(self, policy: Policy) -> None:
@@ -167,25 +176,28 @@ class Voice:
         """The manifest of this moment; each has a number of its own."""
         with self._lock:
             self._said += 1
+            ago_s, uptime_s = snapshot.self_test_ago_s, self._uptime_s()
             return State(
                 v=1,
                 van=self.origin.van,
                 boot=self.origin.boot,
                 n=self._said,
-                uptime_s=self._uptime_s(),
+                uptime_s=uptime_s,
                 said_utc=self._utc(),
                 clock_trusted=False,
                 mode=snapshot.mode,
                 walled=snapshot.walled,
                 alarms=len(snapshot.alarms),
                 entries=snapshot.entries,
-                threshold=snapshot.threshold,
+                threshold=snapshot.floors.threshold,
+                threshold_by=snapshot.floors.binding,
                 last_sequence=self.last_sequence,
                 versions=self.origin.versions,
                 counters=snapshot.counters,
                 release_key=snapshot.release_key,
                 memory=snapshot.memory,
                 updates=snapshot.updates,
+                self_tested_s=0.0 if ago_s is None else max(0.0, uptime_s - ago_s),
             )
 
     def signed(self, state: State) -> bytes:

@@ -13,7 +13,7 @@ from tuf.api.metadata import Targets
 from ota.repository import draft as drafts
 from ota.repository.folder import FILE, TARGETS, Folder, MetadataError, Published
 from ota.repository.keys import KeyFileError, public_key
-from ota.repository.people import FleetError, faults_of, read_file, seats_of, spare
+from ota.repository.people import FleetError, faults_of, not_delegated, read_file, seats_of, spare
 from ota.repository.roles import DELEGATED, ONLINE, RULES
 from ota.repository.vans import read_all
 
@@ -50,6 +50,10 @@ def audit(folder: Folder, now: int) -> list[Finding]:
         return [Finding("warning", "metadata", "nothing is published")]
     found = [Finding("fault", "people", why) for why in faults_of(published.root, published.targets["targets"].signed)]
     found += _spares(published)
+    for role, paths in not_delegated(published.targets["targets"].signed).items():
+        found.append(
+            Finding("warning", role, f"may not name {', '.join(paths)} yet: `rotate {role}` drafts that it may")
+        )
     found += [_late(one) for one in expiries(published, now) if one.due]
     for role in DELEGATED:
         found += _targets(folder.path, role, published.targets[role].signed)
@@ -94,7 +98,7 @@ def _targets(fleet: Path, role: str, signed: Targets) -> Iterator[Finding]:
         except FleetError as error:
             yield Finding("fault", path, str(error))
             continue
-        if kind != RULES[role].kind:
+        if kind not in RULES[role].kinds:
             yield Finding("fault", path, f"{role} does not answer for it")
         file = fleet / TARGETS / drafts.hashed_path(target)
         if not file.is_file():

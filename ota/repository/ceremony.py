@@ -16,7 +16,7 @@ from tuf.api.metadata import DelegatedRole, Delegations, Metadata, Role, Root, T
 from ota.repository import draft
 from ota.repository.folder import DRAFTS, FILE, METADATA, TARGETS, VANS, Folder, Published
 from ota.repository.keys import holder_of, public_key
-from ota.repository.people import FleetError, FleetFile, OfflineRole, check_seats, read_file
+from ota.repository.people import FleetError, FleetFile, OfflineRole, check_seats, not_delegated, read_file
 from ota.repository.roles import DELEGATED, ONLINE, RULES
 
 
@@ -73,7 +73,8 @@ def rotate(
     """Draft a change of who signs ``role``.
 
     A change of root is signed by enough holders of the old root and of the new one. A role whose keys change is drafted
-    too, so that it holds under the new keys from the first moment.
+    too, so that it holds under the new keys from the first moment. A role that may not name all of its kinds yet may do
+    so from then on; that alone is a change too.
 
     Args:
         fleet: the fleet's folder.
@@ -99,6 +100,8 @@ def rotate(
         _seat(root, targets, role, key)
     if threshold:
         _role(root, targets, role).threshold = threshold
+    if role in not_delegated(targets) and targets.delegations and targets.delegations.roles:
+        targets.delegations.roles[role].paths = RULES[role].paths
     if delegator in (published.root, published.targets["targets"].signed):
         raise FleetError(f"{role}: nothing would change")
     check_seats(root, targets)

@@ -15,7 +15,7 @@ from ota.content import ROLE, Custom, Revocation
 from ota.repository import draft as drafts
 from ota.repository.draft import Draft
 from ota.repository.folder import Published
-from ota.repository.people import FleetError, Seats, seats_of
+from ota.repository.people import FleetError, Seats, not_delegated, seats_of
 
 Mark = Literal["+", "-", "~", "="]
 _LAST = 253_402_300_799
@@ -140,6 +140,15 @@ def _seat_changes(metadata: Mapping[str, Metadata[Any]], published: Published | 
         if seats.threshold != before.threshold:
             was = f", was {before.threshold}" if before.threshold else ""
             yield Change(in_draft, "~", f"{role} needs {seats.threshold} of {len(seats.keys)}{was}")
+    if "targets" in metadata and published is not None:
+        yield from _more_delegated(published.targets["targets"].signed, targets)
+
+
+def _more_delegated(old: Targets, new: Targets) -> Iterator[Change]:
+    before, after = not_delegated(old), not_delegated(new)
+    for role, paths in before.items():
+        for path in (one for one in paths if one not in after.get(role, ())):
+            yield Change("targets", "+", f"{role} may name {path}")
 
 
 def _tops(metadata: Mapping[str, Metadata[Any]], published: Published | None) -> tuple[Root, Targets]:

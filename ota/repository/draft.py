@@ -23,7 +23,7 @@ from tuf.api.serialization.json import JSONSerializer
 
 from ota.content import FOLDER, MAX_BYTES, MAX_STEP, ROLE, Custom, Kind
 from ota.repository.folder import METADATA, TARGETS, Folder, Published, read
-from ota.repository.people import FleetError
+from ota.repository.people import FleetError, refuse_undelegated
 from ota.repository.roles import DELEGATED, OFFLINE, RULES
 
 _PIECE = 2**20
@@ -105,7 +105,9 @@ def propose(fleet: Path, kind: Kind, name: str, content: Path, custom: Custom, *
     if custom.not_after <= now:
         raise FleetError(f"{name}: may be used until {_day(custom.not_after)}, which is over")
     folder = Folder(fleet)
-    signed = _next(folder.need_published(), ROLE[kind], now)
+    published = folder.need_published()
+    refuse_undelegated(published.targets["targets"].signed, kind)
+    signed = _next(published, ROLE[kind], now)
     target = _target(f"{FOLDER[kind]}/{name}", content, custom)
     signed.targets = {path: old for path, old in signed.targets.items() if not _superseded(old, custom, now)}
     signed.targets[target.path] = target
@@ -147,12 +149,9 @@ def next_counter(fleet: Path, kind: Kind) -> int:
         MetadataError: a file of this role cannot be read.
     """
     role = ROLE[kind]
-    folder = Folder(fleet)
-    files = (*(fleet / METADATA).glob(f"*.{role}.json"), *folder.drafts.glob(f"*/{role}.json"))
-    targets = (
-        target for path in files for target in read(path.read_bytes(), Targets, str(path)).signed.targets.values()
-    )
-    return 1 + max((custom_of(target).counter for target in targets), default=0)
+    files = (*(fleet / METADATA).glob(f"*.{role}.json"), *Folder(fleet).drafts.glob(f"*/{role}.json"))
+    found = [read(path.read_bytes(), Targets, str(path)).signed.targets.values() for path in files]
+    return 1 + _highest((target for targets in found for target in targets), kind)
 
 
 def load(path: Path) -> Draft:
@@ -190,6 +189,7 @@ def check(draft: Draft, published: Published | None, now: int) -> None:
         base = published.version(stale) if published else 0
         version = draft.metadata[stale].signed.version
         raise FleetError(f"{draft.path.name}: stale: it is {stale} {version}, and {base} is published")
+    top = draft.metadata.get("targets") or (published.targets["targets"] if published else None)
     for role, metadata in draft.metadata.items():
         signed = metadata.signed
         left_s = int(signed.expires.timestamp()) - now
@@ -198,19 +198,27 @@ def check(draft: Draft, published: Published | None, now: int) -> None:
         if role not in DELEGATED and role != "root" and signed.targets:
             raise FleetError(f"{draft.path.name}: {role} names a target itself; only delegated roles do")
         for target in signed.targets.values() if role in DELEGATED else ():
-            if custom_of(target).kind != RULES[role].kind:
+            if custom_of(target).kind not in RULES[role].kinds:
                 raise FleetError(f"{target.path}: {role} does not answer for it")
+            if top is not None:
+                refuse_undelegated(top.signed, custom_of(target).kind)
         if published and role in DELEGATED:
             _check_steps(published.targets[role].signed, signed)
 
 
 def _check_steps(old: Targets, new: Targets) -> None:
     """No counter is further above the published ones than a van takes."""
-    top = max((custom_of(target).counter for target in old.targets.values()), default=0)
     for target in new.targets.values():
-        counter = custom_of(target).counter
+        custom = custom_of(target)
+        counter, top = custom.counter, _highest(old.targets.values(), custom.kind)
         if counter > top + MAX_STEP and target.path not in old.targets:
             raise FleetError(f"{target.path}: counter {counter} is more than {MAX_STEP} above {top}")
+
+
+def _highest(targets: Iterable[TargetFile], kind: Kind) -> int:
+    """The highest counter of a kind: a van counts each kind by itself, whoever signs it."""
+    described = (custom_of(target) for target in targets)
+    return max((custom.counter for custom in described if custom.kind == kind), default=0)
 
 
 def check_content(draft: Draft, path: str, target: TargetFile) -> bool:

@@ -17,7 +17,7 @@ import tomli
 from securesystemslib.signer import Key, SSlibKey
 from tuf.api.metadata import Root, Targets
 
-from ota.content import Opaque
+from ota.content import FOLDER, ROLE, Kind, Opaque
 from ota.repository.keys import KeyFileError, holder_of, public_key
 from ota.repository.roles import DELEGATED, OFFLINE, ONLINE, RULES
 
@@ -116,8 +116,32 @@ def faults_of(root: Root, targets: Targets) -> Iterator[str]:
     yield from _shared_keys(seats)
     for name in DELEGATED:
         delegated = ((targets.delegations.roles if targets.delegations else None) or {}).get(name)
-        if delegated and (delegated.paths != RULES[name].paths or delegated.terminating != RULES[name].terminating):
+        if delegated and (
+            not {*(delegated.paths or ())} <= {*RULES[name].paths} or delegated.terminating != RULES[name].terminating
+        ):
             yield f"{name}: may name {delegated.paths}, the rule is {RULES[name].paths}"
+
+
+def not_delegated(targets: Targets) -> dict[str, list[str]]:
+    """By role, what it could name by the rule and may not yet: the fleet was founded when there was no such kind."""
+    roles = (targets.delegations.roles if targets.delegations else None) or {}
+    here = [name for name in DELEGATED if name in roles]
+    lacking = {name: [path for path in RULES[name].paths if path not in (roles[name].paths or ())] for name in here}
+    return {name: paths for name, paths in lacking.items() if paths}
+
+
+def refuse_undelegated(targets: Targets, kind: Kind) -> None:
+    """A van takes nothing that its role was not delegated, whoever signed it.
+
+    Raises:
+        FleetError: the role may not name this kind yet; the text says what mends it.
+    """
+    role, folder = ROLE[kind], f"{FOLDER[kind]}/*"
+    if folder in not_delegated(targets).get(role, ()):
+        raise FleetError(
+            f"{role} may not name {folder} yet: this fleet was founded before there was a {kind}; "
+            f"`kerbside-fleet rotate {role}` drafts that it may: have that signed and published first"
+        )
 
 
 def _role_faults(seats: Seats) -> Iterator[str]:

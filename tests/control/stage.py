@@ -27,7 +27,7 @@ from firmware.control.session import Address
 from firmware.control.unseal import Unsealer
 from firmware.envelope import load_signer, public_hex, public_key
 from firmware.link.broker import EmbeddedBroker
-from tests.source import ROOT
+from tests.source import BARE_PATH
 
 VAN, OTHER = "van-07", "van-08"
 PATIENCE_S = 30.0
@@ -134,7 +134,7 @@ def at(port: int, name: str = "console") -> Address:
 def ctl(*arguments: str | Path, timeout_s: float = 60.0) -> subprocess.CompletedProcess[str]:
     """``kerbside-ctl ...``, to its end."""
     command = [sys.executable, "-m", "firmware.control.cli", *(str(argument) for argument in arguments)]
-    environment = {**os.environ, "COLUMNS": "200", "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "COLUMNS": "200", "PYTHONPATH": BARE_PATH}
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout_s, env=environment)
 
 
@@ -149,7 +149,7 @@ class Daemon:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"},
+            env={**os.environ, "PYTHONPATH": BARE_PATH, "COLUMNS": "200"},
         )
         self._readers = [
             threading.Thread(target=self._read, args=pair)

@@ -8,18 +8,22 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from firmware.agent.settings import AgentFile
 from firmware.config import load
 from firmware.fleet.cli import app
 from firmware.van import VanFile
+from models.calibrated import Use
+from models.calibrating import encode
 from models.manifest import MANIFEST
 from ota.archive import Limits, digest, unpack
 from ota.repository.folder import Folder
 from ota.repository.keys import public_key
 from tests.fleet.stage import Fleet, answer, run, told
 from tests.keyring import KEYRING
+from tests.models.made_calibration import made, made_file
 from tests.ota.repository.stage import HOLDERS
 from tests.ota.repository.test_vans import OTHER, PUBLIC, request
 
@@ -59,6 +63,20 @@ def test_a_signer_reads_what_it_is_before_anything_is_signed(fleet: Fleet) -> No
     assert list(draft.parent.glob("*.sig.json")) == []
     run("sign", draft, "--key", fleet.key("officer-a"), typed="y\n")
     assert len(list(draft.parent.glob("*.sig.json"))) == 1
+
+
+def test_a_signer_of_a_calibration_reads_what_it_allows(fleet: Fleet) -> None:
+    file, use = fleet.tmp / "calibration.json", Use("a1" * 32, "b2" * 32, "c3" * 32)
+    file.write_bytes(made_file(use))
+    asked = ("propose", "calibration", "sface-2", file, "--van", "all", "--fleet", fleet.path)
+    draft = Path(answer(*asked)["draft"])
+    shown = told("sign", draft, "--key", fleet.key("officer-a"), typed="n\n", code=1)
+    for words in ("+ models calibration/sface-2", "entries: 500 at 0.46, 5000 at 0.50", "1 among 1,000 passers-by"):
+        assert words in shown
+    forged = made(use)
+    limits = (replace(forged.limits[0], max_entries=501), *forged.limits[1:])
+    file.write_bytes(encode(replace(forged, limits=limits)))
+    assert "its limits are not those of its figures" in told(*asked, code=2)
 
 
 def test_what_is_missing_or_asked_wrongly_has_its_exit_code_and_words(fleet: Fleet) -> None:

@@ -27,6 +27,7 @@ from firmware.match.orders import StandingOrders
 from firmware.match.outbound import Outbound
 from firmware.match.outbox import Outbox, Quota
 from firmware.match.seal import Sealer
+from firmware.match.threshold import Floors
 from firmware.match.voice import Origin, Snapshot, Voice
 from firmware.messages import Counters, MatchEvent, Mode, Versions
 from firmware.policy.trust import load_policy
@@ -85,7 +86,7 @@ class Bureau:
     def snapshot(self) -> Snapshot:
         mode: Mode = self.orders.mode
         return Snapshot(
-            mode, walled=True, wall="", alarms=(), entries=3, threshold=0.46, counters=Counters(), cameras={}
+            mode, walled=True, wall="", alarms=(), entries=3, floors=Floors(0.46), counters=Counters(), cameras={}
         )
 
 

@@ -22,7 +22,7 @@ def main(video: str, entries: int) -> None:
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     refs = tuple(Entry(f"entry-{number}", "test") for number in range(entries))
     listed = Watchlist(refs, Embeddings(vectors, vision.embedder.space))
-    result = replay(f"file://{video}", Prepared(vision, listed, (), 0.0), PipelineSettings())
+    result = replay(f"file://{video}", Prepared(vision, listed, (), 0.0), PipelineSettings().at(0.46))
     sys.stdout.buffer.write(msgspec.json.encode(result))
 
 

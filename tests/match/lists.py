@@ -15,6 +15,7 @@ import pyrage
 from pyrage.x25519 import Identity, Recipient
 
 from firmware.arguments import ReleaseList
+from models.calibrated import Use
 from models.faces import F32
 from ota.bundle import Bundle, pack, seal
 from ota.content import Custom, ListEntry, ListHead, entry_mark
@@ -22,7 +23,8 @@ from tests.keyring import KEYRING
 
 NOW = 1_800_000_000
 HOUR_S = 3_600
-SPACE = "this model"
+SPACE = hashlib.sha256(b"this model's templates").hexdigest()
+USE = Use(hashlib.sha256(b"this model").hexdigest(), SPACE, hashlib.sha256(b"this rule").hexdigest())
 VAN_KEY: str = KEYRING.van.public_key.keyid
 
 
@@ -87,6 +89,7 @@ class SealedList:
             not_after=head.not_after,
             deployment=head.deployment,
             max_faces=head.max_faces,
+            min_similarity_milli=head.min_similarity_milli,
         )
         return msgspec.structs.replace(custom, **changed)
 

@@ -21,7 +21,9 @@ from tests.match.lists import a_head, entries, random_units
 def main(statement: str, descriptor: int) -> None:
     """Say one key, hear one wish, and answer it."""
     facts: dict[str, object] = {
+        "count": 3,
         "entries": entries(("entry-0", "entry-1", "entry-2")),
+        "listed": lambda count: entries(tuple(f"entry-{number}" for number in range(count))),
         "more": entries(("entry-3",)),
         "ends": np.array([1, 2, 3]),
         "portraits": 3,
@@ -40,13 +42,14 @@ def main(statement: str, descriptor: int) -> None:
 
 def lied(facts: dict[str, object]) -> tuple[SecretMemory, Opened]:
     head = msgspec.msgpack.encode(a_head(facts["entries"]))  # type: ignore[arg-type]  # what the statement made of it
-    layout = Layout(3, 128, len(head), 3)
+    count = msgspec.convert(facts["count"], int)
+    layout = Layout(count, 128, len(head), count)
     memory = secret_memory(layout.size)
-    layout.templates(memory)[:] = random_units(3)
+    layout.templates(memory)[:] = random_units(count)
     layout.ends(memory)[:] = np.asarray(facts["ends"], np.int64)
     layout.head(memory)[:] = np.frombuffer(head, np.uint8)
     said = msgspec.convert(facts["portraits"], int)
-    return memory, Opened(kind=memory.kind, entries=3, dimension=128, head_bytes=len(head), portrait_bytes=said)
+    return memory, Opened(kind=memory.kind, entries=count, dimension=128, head_bytes=len(head), portrait_bytes=said)
 
 
 if __name__ == "__main__":

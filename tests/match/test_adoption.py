@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -16,18 +17,23 @@ from firmware.config import ConfigError, load
 from firmware.envelope import public_hex
 from firmware.handover import Offer, Verdict
 from firmware.match.adoption import Adoption, Change
-from firmware.match.kept import Kept
+from firmware.match.kept import Kept, KeptError
 from firmware.match.settings import MatchFile
 from firmware.policy.trust import Policy, load_policy
 from firmware.van import VanFile
+from models.calibrated import Calibrated, Use
+from models.calibrating import encode
+from models.calibration import Calibration, FmrPoint, Limit, limits_of
+from models.intervals import Rate
 from models.manifest import ModelError
 from ota.archive import digest, pack
-from ota.content import MAX_BYTES, Revocation, Revoked
+from ota.content import MAX_BYTES, Custom, Kind, Revocation, Revoked
 from ota.disk import Disk
 from tests.keyring import KEYRING, ROLES
-from tests.match.lists import a_list
+from tests.match.lists import NOW, USE, VAN_KEY, a_list
 from tests.match.signers import said
 from tests.match.test_arming import Van
+from tests.models.made_calibration import BEARS, made, made_file
 from tests.ota.throwaway import make_keys
 from tests.process import write_config
 
@@ -62,6 +68,7 @@ class Taker:
     def __init__(self, folder: Path) -> None:
         self.van, self.folder = Van(folder), folder
         self.in_force: list[Policy] = []
+        self.calibrated: list[Calibrated] = []
         self.proven: list[Path] = []
         self.fault: Exception | None = None
         self.starts = 0
@@ -70,9 +77,18 @@ class Taker:
 
     def start(self) -> None:
         self.van.kept._disk = self.disk
-        change = Change(self.prove, lambda: self.van.arming.armed is not None, self.start_anew, self.in_force.append)
+        change = Change(
+            self.prove,
+            lambda: self.van.arming.armed is not None,
+            self.start_anew,
+            self.in_force.append,
+            self.calibrate,
+            lambda: None if self.van.arming.fit is None else self.van.arming.fit.use,
+        )
         adoption = Adoption(self.van.kept, change)
-        self.van.arming.handlers.update({"policy": adoption.policy, "model": adoption.model})
+        self.van.arming.handlers.update(
+            {"policy": adoption.policy, "model": adoption.model, "calibration": adoption.calibration}
+        )
 
     def restart(self) -> None:
         connections = self.van.agent.connections
@@ -87,6 +103,15 @@ class Taker:
 
     def start_anew(self) -> None:
         self.starts += 1
+
+    def calibrate(self, calibrated: Calibrated, until: int) -> None:
+        self.calibrated.append(calibrated)
+        self.van.arming.calibrate(calibrated, until)
+
+    def calibration(self, name: str, bears: Mapping[float, int] = BEARS, use: Use = USE) -> Path:
+        path = self.folder / f"{name}.json"
+        path.write_bytes(made_file(use, bears))
+        return path
 
     def policy(self, name: str) -> Path:
         """An archive with keys of its own."""
@@ -370,3 +395,174 @@ def test_a_van_with_an_agent_and_no_root_to_judge_it_by_does_not_start(
         load(config, kind)
     config.write_text(config.read_text("utf-8").replace("[match]", f'[match]\nroot = "{tmp_path}"'), "utf-8")
     load(config, kind)
+
+
+def test_a_signed_calibration_says_what_the_next_list_is_used_at_and_outlives_a_restart(taker: Taker) -> None:
+    path = taker.calibration("new", {0.6: 10_000})
+    offer = taker.van.signers.offer("calibration", path)
+    assert taker.answers(offer) == ("taken", "")
+    content = path.read_bytes()
+    path.write_bytes(b"changed afterwards")
+    taker.restart()
+    assert taker.van.kept.calibration_content() == content
+    assert taker.answers(offer) == ("taken", "")
+    assert [one.digest for one in taker.calibrated] == [offer.sha256], "the same again is nothing new"
+
+
+def test_while_a_list_is_armed_a_calibration_waits_and_the_list_stays_on_its_own(taker: Taker) -> None:
+    van, listed = taker.van, a_list(taker.folder / "list.age")
+    van.offered(listed)
+    assert van.release(listed).outcome == "done"
+    offer = van.signers.offer("calibration", taker.calibration("new", {0.6: 10_000}))
+    assert taker.answers(offer) == ("later", "a list is armed, on the terms of the calibration in use")
+    assert (van.least(), taker.calibrated, van.kept.calibration) == (0.46, [], "")
+    van.arming.wipe()
+    assert taker.answers(offer) == ("taken", "")
+    assert van.release(listed).outcome == "done"
+    assert van.least() == 0.6
+
+
+def test_an_older_calibration_is_refused_also_after_a_restart(taker: Taker) -> None:
+    signers = taker.van.signers
+    older = signers.offer("calibration", taker.calibration("older", {0.3: 10_000}), said("calibration", 4))
+    newest = signers.offer("calibration", taker.calibration("newest"), said("calibration", 5))
+    assert taker.answers(newest) == ("taken", "")
+    taker.restart()
+    assert taker.answers(older) == ("refused", "rollback: counter 4 is not above 5, which was taken before")
+    assert taker.van.kept.calibration == newest.sha256
+
+
+def _forged(change: Callable[[Calibration], Calibration]) -> bytes:
+    return encode(change(made(USE)))
+
+
+def _with(**fields: object) -> Callable[[Calibration], Calibration]:
+    return lambda one: msgspec.structs.replace(one, **fields)
+
+
+def _nearer(one: Calibration) -> Calibration:
+    """Ends of intervals at the rates themselves, and the limits that they would bear."""
+    curve = tuple(FmrPoint(point.threshold, _plain(point.fmr)) for point in one.curve)
+    limits = limits_of(curve, (), one.fusion * one.shrink, one.allowed_per_1000)
+    return msgspec.structs.replace(one, curve=curve, limits=limits)
+
+
+def _plain(rate: Rate) -> Rate:
+    return Rate(rate.events, rate.trials, rate.rate, rate.rate)
+
+
+FORGED: dict[str, tuple[bytes, str]] = {
+    "a longer list": (_forged(_with(limits=(Limit(0.46, 501), *made(USE).limits[1:]))), "not those of its figures"),
+    "no factor for groups": (_forged(_with(shrink=1.0)), "shrink 1.0, its groups bear 10.0"),
+    "narrower intervals": (_forged(_nearer), "do not bear"),
+    "more false alerts": (_forged(_with(allowed_per_1000=2.0)), "allowed_per_1000"),
+    "no JSON": (b"{", "calibration: Input data was truncated"),
+}
+
+
+@pytest.mark.parametrize("what", FORGED)
+def test_a_calibration_that_claims_more_than_its_figures_bear_is_refused_though_two_signed_it(
+    taker: Taker, what: str
+) -> None:
+    content, words = FORGED[what]
+    path = taker.folder / "forged.json"
+    path.write_bytes(content)
+    answer, why = taker.answers(taker.van.signers.offer("calibration", path))
+    assert (answer, words in why) == ("refused", True), why
+    assert (taker.calibrated, taker.van.kept.calibration) == ([], "")
+
+
+def test_a_model_that_is_signed_as_a_calibration_and_the_other_way_round_are_refused(taker: Taker) -> None:
+    signers = taker.van.signers
+    answer, why = taker.answers(signers.offer("calibration", taker.model("model")))
+    assert (answer, why.startswith("calibration: ")) == ("refused", True)
+    assert taker.answers(signers.offer("model", taker.calibration("calibration")))[0] == "refused"
+    as_model = signers.offer("model", taker.calibration("both"), said("model", 2))
+    answer, why = taker.answers(msgspec.structs.replace(as_model, kind="calibration"))
+    assert (answer, "was signed as a model, and is offered as a calibration" in why) == ("later", True)
+    assert (taker.calibrated, taker.proven, taker.starts) == ([], [], 0)
+
+
+def test_a_kept_calibration_that_was_damaged_is_as_none_until_it_is_offered_again(taker: Taker) -> None:
+    offer = taker.van.signers.offer("calibration", taker.calibration("new"))
+    assert taker.answers(offer) == ("taken", "")
+    (kept,) = taker.folder.glob("calibration-*.json")
+    kept.write_bytes(kept.read_bytes().replace(b"0.46", b"0.26"))
+    taker.restart()
+    with pytest.raises(KeptError, match="is not what it was when it was taken"):
+        taker.van.kept.calibration_content()
+    taker.van.kept.forget_calibration()
+    assert taker.van.kept.calibration_content() == b""
+    assert taker.answers(offer) == ("taken", "")
+    assert len(taker.calibrated) == 2
+
+
+def test_a_calibration_that_cannot_be_written_down_leaves_the_old_one_in_force(taker: Taker) -> None:
+    signers = taker.van.signers
+    assert taker.answers(signers.offer("calibration", taker.calibration("first"), said("calibration", 1)))[0] == "taken"
+    before, pointer = taker.van.kept.calibration, (taker.folder / "kept.json").read_bytes()
+    second = signers.offer("calibration", taker.calibration("second", {0.6: 9}), said("calibration", 2))
+    (taker.folder / "kept.json").unlink()
+    (taker.folder / "kept.json").mkdir()
+    assert taker.answers(second)[0] == "later"
+    assert (taker.van.kept.calibration, len(taker.calibrated)) == (before, 1)
+    assert [path.name for path in taker.folder.glob("calibration-*")] == [f"calibration-{before[:16]}.json"]
+    (taker.folder / "kept.json").rmdir()
+    (taker.folder / "kept.json").write_bytes(pointer)
+    assert taker.answers(second) == ("taken", "")
+
+
+def _file(taker: Taker, kind: Kind) -> Path:
+    made: dict[Kind, Callable[[str], Path]] = {
+        "model": taker.model,
+        "policy": taker.policy,
+        "calibration": taker.calibration,
+    }
+    return made[kind]("new")
+
+
+@pytest.mark.parametrize("kind", ["model", "policy", "calibration"])
+def test_what_is_new_is_taken_in_its_signed_time_only_whatever_the_agent_says_of_it(taker: Taker, kind: Kind) -> None:
+    path, signers = _file(taker, kind), taker.van.signers
+    begins = Custom(kind=kind, vans=(VAN_KEY,), counter=1, not_before=NOW + 60, not_after=NOW + 120)
+    offer = msgspec.structs.replace(signers.offer(kind, path, begins), not_before=0, not_after=NOW + 999_999)
+    answer, why = taker.answers(offer)
+    assert (answer, why.startswith(f"{kind}: its time begins at 20")) == ("later", True)
+    taker.van.pass_time(120)
+    answer, why = taker.answers(offer)
+    assert (answer, why.startswith(f"{kind}: its time ended at 20")) == ("refused", True)
+    assert (taker.in_force, taker.starts, taker.calibrated) == ([], 0, [])
+    taker.van.pass_time(-1)
+    assert taker.answers(offer) == ("taken", "")
+
+
+def test_after_its_signed_end_a_kept_calibration_arms_nothing_also_after_a_restart(taker: Taker) -> None:
+    van, listed = taker.van, a_list(taker.folder / "list.age")
+    path = taker.calibration("new", {0.6: 10_000})
+    ends = Custom(kind="calibration", vans=(VAN_KEY,), counter=1, not_after=NOW + 600)
+    offer = van.signers.offer("calibration", path, ends)
+    assert taker.answers(msgspec.structs.replace(offer, not_after=NOW + 999_999)) == ("taken", "")
+    taker.restart()
+    assert van.kept.calibration_until == NOW + 600
+    taker.calibrate(Calibrated.read(van.kept.calibration_content()), van.kept.calibration_until)
+    van.offered(listed)
+    van.pass_time(599)
+    assert van.release(listed).outcome == "done"
+    van.pass_time(1)
+    assert van.arming.armed is not None, "what is armed is used to its end"
+    van.arming.wipe()
+    refused = van.release(listed)
+    assert (refused.outcome, refused.why) == ("refused", "no calibration")
+    assert refused.text.startswith("the time of the one that there is ended at 20")
+    assert any(alarm.startswith("no calibration: the time of the one") for alarm in van.arming.alarms)
+    longer = van.signers.offer("calibration", path, msgspec.structs.replace(ends, counter=2, not_after=NOW + 900))
+    assert taker.answers(longer) == ("taken", "")
+    assert van.kept.calibration_until == NOW + 900
+    assert van.release(listed).outcome == "done"
+
+
+@pytest.mark.parametrize("what", ["model", "space", "rule"])
+def test_a_calibration_for_another_use_is_taken_and_whoever_signed_it_is_told(taker: Taker, what: str) -> None:
+    other = replace(USE, **{what: "0d" * 32})
+    answer, why = taker.answers(taker.van.signers.offer("calibration", taker.calibration("other", use=other)))
+    assert (answer, why.startswith("taken, but it is for another: calibration")) == ("taken", True), why

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from firmware.match.arming import Arming, Supplies
 from firmware.match.intake import Intake
 from firmware.match.kept import Kept
 from firmware.match.offers import Said
+from firmware.match.opened import OpenedList, Wanted
 from firmware.match.opener import Opener
 from firmware.match.orders import StandingOrders
 from firmware.match.proofs import Proofs
@@ -28,6 +31,8 @@ from firmware.match.revocations import Revocations
 from firmware.match.secret_memory import SecretMemory
 from firmware.match.voice import Result
 from firmware.messages import Fitted, Mode
+from models.calibrated import Calibrated
+from models.calibration import SHORTEST
 from models.faces import Embeddings
 from ota.archive import digest
 from ota.bundle import pack
@@ -38,6 +43,7 @@ from tests.match.lists import (
     HOUR_S,
     NOW,
     SPACE,
+    USE,
     VAN_KEY,
     SealedList,
     a_bundle,
@@ -48,6 +54,7 @@ from tests.match.lists import (
     random_units,
 )
 from tests.match.signers import Signers, said
+from tests.models.made_calibration import calibrated
 
 FLOOR = NOW - 100
 REPORT = Report(floor=FLOOR, checked=NOW - 50, fault="")
@@ -75,7 +82,8 @@ class Van:
         standing = Standing(clock, self.orders, self.revocations)
         supplies = Supplies(self.line, intake, self.opener, standing, lambda: self.running_s)
         self.arming = Arming(supplies, "secret", log)
-        self.arming.fit = Fit(VAN_KEY, SPACE, 128, 10_000)
+        self.arming.fit = Fit(VAN_KEY, USE, 128, 10_000)
+        self.arming.calibrate(calibrated(USE))
         self.line.start()
 
     def reboot(self) -> None:
@@ -122,6 +130,11 @@ class Van:
 
     def release(self, listed: SealedList, ttl_s: float = HOUR_S) -> Result:
         return self.arming.release(listed.release(self.key(), ttl_s))
+
+    def least(self) -> float:
+        """What the calibration asks for."""
+        assert self.arming.armed is not None
+        return self.arming.armed.terms.least
 
     def finds(self) -> list[str]:
         """References of the entries that their own templates find."""
@@ -529,6 +542,94 @@ def test_revoking_what_is_not_on_the_list_says_so(armed: Van, listed: SealedList
     right = RevokeEntry(listed.sha256, listed.mark("entry-0"))
     assert armed.arming.revoke(right) == armed.arming.revoke(right) == Result("done")
     assert armed.finds() == ALL[1:]
+
+
+def test_a_list_is_used_at_the_threshold_for_its_length_and_taking_entries_back_does_not_lower_it(
+    van: Van, tmp_path: Path
+) -> None:
+    listed = a_list(tmp_path / "longer.age", SHORTEST + 1)
+    van.arming.calibrate(calibrated(USE, {0.46: SHORTEST, 0.5: 10_000}))
+    van.offered(listed)
+    assert van.release(listed) == Result("done")
+    assert van.least() == 0.5
+    van.arming.revoke(RevokeEntry(listed.sha256, listed.mark("entry-0")))
+    assert (len(van.finds()), van.least()) == (11, 0.5)
+
+
+def test_what_the_lists_signers_ask_for_counts(van: Van, tmp_path: Path) -> None:
+    listed = van.offered(a_list(tmp_path / "list.age", says={"min_similarity_milli": 610}))
+    assert van.release(listed) == Result("done")
+    assert van.arming.armed is not None
+    assert (van.least(), van.arming.armed.terms.listed) == (0.46, 0.61)
+
+
+def test_a_list_that_asks_for_less_than_was_signed_is_not_armed(van: Van, tmp_path: Path) -> None:
+    listed = a_list(tmp_path / "list.age")
+    van.agent.wait_for_connection()
+    van.answer(van.signers.offer_list(listed, min_similarity_milli=610))
+    van.until(lambda: van.offer_is(listed.sha256), "the offer")
+    assert van.release(listed) == Result(
+        "refused", "not as signed", "min_similarity_milli: the list says 0, its signers 610"
+    )
+    assert van.arming.armed is None
+
+
+OTHERS: dict[str, tuple[Calibrated | None, str]] = {
+    "none": (None, "nobody has said yet"),
+    "another model's": (calibrated(replace(USE, model="ab" * 32)), "is for model abababababababab"),
+    "another preprocessing's": (calibrated(replace(USE, space="ab" * 32)), "is for template space abababababababab"),
+    "another rule's": (calibrated(replace(USE, rule="ab" * 32)), "is for rule of decision abababababababab"),
+}
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_without_a_calibration_for_what_looks_here_no_list_is_armed(van: Van, listed: SealedList, what: str) -> None:
+    van.offered(listed)
+    asked = listed.release(van.key())
+    van.arming.calibrated, words = OTHERS[what]
+    result = van.arming.release(asked)
+    assert (result.outcome, result.why, words in result.text) == ("refused", "no calibration", True)
+    assert van.arming.armed is None
+    assert [words in alarm for alarm in van.arming.alarms] == [True]
+    van.arming.calibrate(calibrated(USE))
+    assert van.arming.release(asked) == Result("done"), "the key was not used up"
+    assert van.arming.alarms == ()
+
+
+def test_a_list_that_may_be_longer_than_its_calibration_bears_is_refused_before_it_is_opened(
+    van: Van, listed: SealedList
+) -> None:
+    van.arming.calibrate(calibrated(USE, {0.46: 500, 0.5: 9_999}))
+    van.offered(listed)
+    asked = listed.release(van.key())
+    words = "10000 entries, the calibration bears 9999 at the most"
+    assert van.arming.release(asked) == Result("refused", "list too long for its calibration", words)
+    van.arming.calibrate(calibrated(USE, {0.5: 10_000}))
+    assert van.arming.release(asked) == Result("done"), "the key was not used up"
+
+
+def test_whoever_opens_a_list_is_not_believed_that_it_is_short_enough_and_it_is_wiped(van: Van, tmp_path: Path) -> None:
+    """Two people signed for 50 entries at most, and 51 come out."""
+    van.arming.calibrate(calibrated(USE, {0.46: SHORTEST}))
+    lie = "count = portraits = 51; entries = listed(51); ends = list(range(1, 52))"
+    van.opener._command = (sys.executable, "-m", "tests.match.lying_opening", lie)
+    van.opener.renew()
+    listed = van.offered(a_list(tmp_path / "list.age", 2, says={"max_faces": SHORTEST}))
+    seen = list[SecretMemory]()
+    really = van.opener.open
+
+    def watched(wanted: Wanted, descriptor: int) -> OpenedList:
+        opened = really(wanted, descriptor)
+        seen.append(SecretMemory(os.dup(opened.memory.descriptor), "secret"))
+        assert seen[0].view(0, len(seen[0])).any()
+        return opened
+
+    van.opener.open = watched  # type: ignore[method-assign]  # only to keep hold of its memory
+    words = "51 entries, the calibration bears 50 at the most"
+    assert van.release(listed) == Result("refused", "list too long for its calibration", words)
+    assert van.arming.armed is None
+    assert not seen[0].view(0, len(seen[0])).any()
+    seen[0].let_go()
 
 
 def test_the_loop_says_every_five_seconds_that_it_goes_round(van: Van) -> None:

@@ -47,6 +47,11 @@ class Eyes:
             raise ModelError(self.broken)
         self.done.append("self-test")
 
+    def go_on_testing(self) -> None:
+        if self.broken:
+            raise ModelError(self.broken)
+        self.done.append("step")
+
 
 class Van:
     """A van's commands, its eyes and its standing orders."""
@@ -194,3 +199,33 @@ def test_the_report_tells_what_was_ordered_by_whom_and_why(van: Van) -> None:
         "12 s: pause by abababab (routine): done",
         "12 s: raise-threshold by abababab (routine): refused not above the threshold in force",
     ]
+
+
+def test_a_step_of_the_self_test_that_fails_between_two_frames_stops_the_looking_until_one_passes(van: Van) -> None:
+    van.commands.go_on_testing()
+    van.eyes.broken = "rehearsal: the listed drawn face was not found"
+    van.commands.go_on_testing()
+    assert (van.orders.mode, van.eyes.done) == ("paused", ["step", "rest"])
+    assert van.commands.fault == "self-test failed: rehearsal: the listed drawn face was not found"
+    assert van.told("resume") == Result("refused", "self-test failed")
+    van.eyes.broken = ""
+    van.commands.go_on_testing()
+    assert van.orders.mode == "paused", "nobody ordered it to look again"
+    assert van.commands.fault, "a step that was not taken proves nothing"
+    assert van.told("resume") == Result("done")
+    assert (van.orders.mode, van.commands.fault) == ("seeing", "")
+
+
+def test_a_van_that_fails_before_its_first_frame_looks_at_nothing_and_keeps_that_order(van: Van) -> None:
+    van.eyes.broken = "golden vectors: a template agrees to 0.92"
+    assert not van.commands.prove()
+    assert StandingOrders(van.path, Log("match", StringIO()), first_start=False).mode == "paused"
+    van.eyes.broken = ""
+    assert van.commands.prove()
+    assert (van.orders.mode, van.commands.fault) == ("paused", "")
+
+
+def test_a_paused_van_takes_no_step_of_a_self_test(van: Van) -> None:
+    van.told("pause")
+    van.commands.go_on_testing()
+    assert "step" not in van.eyes.done

@@ -85,6 +85,7 @@ def a_wish(listed: SealedList, capsule: bytes) -> Wanted:
         not_before=listed.head.not_before,
         not_after=listed.head.not_after,
         deployment=listed.head.deployment,
+        min_similarity_milli=0,
         max_faces=listed.head.max_faces,
     )
 

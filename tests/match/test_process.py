@@ -66,7 +66,8 @@ def test_every_thread_of_it_is_behind_the_wall_and_the_control_room_can_read_so(
     state, details = control_room.states[-1], control_room.details[-1]
     skip_unless_walled(details.wall)
     assert network_of(match.pid).isdisjoint(network_of("self"))
-    assert (state.walled, state.alarms, state.mode) == (True, 0, "seeing")
+    assert (state.walled, details.alarms, state.mode) == (True, (), "seeing")
+    assert 0 < state.self_tested_s <= state.uptime_s, "before its first frame"
     assert (details.wall, details.alarms, details.cameras) == (WALLED, (), {"front": "seeing"})
     assert match.stop() == 0
     wait_until(lambda: control_room.states[-1].mode == "ended", "its last word")

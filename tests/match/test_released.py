@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from firmware.handover import Report, Withdrawn
+from firmware.match.pipeline import PipelineSettings
 from firmware.match.portraits import enrol
 from firmware.messages import Answer
 from models.faces import F32
@@ -23,6 +24,7 @@ from tests.match.agent import Agent
 from tests.match.lists import HOUR_S, SealedList, a_head, entries, random_portraits, random_units
 from tests.match.memory_search import found_in_memory, found_on_disk
 from tests.match.signers import Signers
+from tests.models.made_calibration import made_file
 from tests.process import Process, write_config
 from tests.room import ControlRoom
 
@@ -66,9 +68,13 @@ class Van:
         packed = pack(Bundle(head, templates.astype(np.float16), pictures))
         self.list = SealedList(folder / "list.age", packed, head=head)
         self.signers = Signers(folder, now)
+        calibration = folder / "calibration.json"
+        calibration.write_bytes(made_file(PipelineSettings().use(vision)))
+        self.calibration = self.signers.offer("calibration", calibration)
         self.offer = self.signers.offer_list(self.list)
         self.secrets = Secrets(templates, pictures, str(self.list.key))
         self.agent = Agent(folder / "agent.sock", Report(floor=now - 60, checked=now, fault=""))
+        self.agent.offer(self.calibration)
         self.agent.offer(self.offer)
         self._config = write_config(folder, portraits, {"front": "csi://0"})
         text = self._config.read_text("utf-8").replace(f'portraits = "{portraits}"\n', "")
@@ -134,12 +140,17 @@ def test_a_van_looks_at_nothing_until_two_people_release_its_list_and_then_finds
     event = van.room.events[0]
     assert (event.entry, event.category) == (WALKER, "wanted-by-court")
     assert event.portrait == van.secrets.portraits[0]
-    assert event.watchlist_digest == van.list.sha256
+    assert (event.watchlist_digest, event.calibration_digest) == (van.list.sha256, van.calibration.sha256)
     wait_until(lambda: van.room.state().entries == 21, "its entries")
     state = van.room.state()
     assert state.updates is not None
     assert [one.phase for one in state.updates.fitted] == ["armed"]
     assert (state.release_key, state.versions.watchlist) == ("", van.list.sha256)
+    assert (state.threshold, state.threshold_by, state.versions.calibration) == (
+        0.46,
+        "calibration",
+        van.calibration.sha256,
+    )
 
 
 def test_one_persons_release_is_not_believed(van: Van) -> None:
@@ -199,13 +210,40 @@ def test_an_order_to_look_for_updates_reaches_the_agent(van: Van) -> None:
     van.agent.wait_for_ask()
 
 
-def test_an_unarmed_van_proves_its_networks_and_raises_its_threshold(van: Van) -> None:
+def test_an_unarmed_van_proves_its_networks_and_an_order_raises_its_threshold_and_lowers_none(van: Van) -> None:
     van.boot()
     assert van.room.order("selftest").outcome == "done"
-    assert van.room.order("raise-threshold", args={"threshold": 0.2}).outcome == "refused"
-    assert van.room.order("raise-threshold", args={"threshold": 0.9}).outcome == "done"
+    assert van.room.order("raise-threshold", args={"threshold": 0.2}).outcome == "done"
     van.arm()
-    wait_until(lambda: van.room.state().threshold == 0.9, "the threshold")
+    wait_until(lambda: van.room.state().threshold_by == "calibration", "the calibration's word")
+    assert van.room.state().threshold == 0.46
+    assert van.room.order("raise-threshold", args={"threshold": 0.3}).outcome == "refused"
+    assert van.room.order("raise-threshold", args={"threshold": 0.9}).outcome == "done"
+    wait_until(lambda: van.room.state().threshold_by == "order", "the order")
+    assert van.room.state().threshold == 0.9
+    van.agent.say(Withdrawn(sha256=van.list.sha256))
+    van.wait_for("unarmed")
+    van.agent.say(van.offer)
+    van.arm()
+    wait_until(lambda: van.room.state().threshold == 0.9, "the order also of the next list")
+
+
+def test_a_van_without_a_calibration_is_not_armed_and_says_why_until_it_has_one_which_outlives_a_kill(van: Van) -> None:
+    van.agent.offers.clear()
+    van.agent.offer(van.offer)
+    van.boot()
+    answer = van.release()
+    assert (answer.outcome, answer.why) == ("refused", "no calibration")
+    wait_until(lambda: van.room.state().alarms > 0, "an alarm")
+    assert van.room.state().versions.calibration == ""
+    van.agent.say(van.calibration)
+    assert van.agent.wait_for_verdict(van.calibration.sha256).answer == "taken"
+    van.arm()
+    van.process.send(signal.SIGKILL)
+    van.end()
+    van.boot()
+    assert van.room.state().versions.calibration == van.calibration.sha256
+    van.arm()
 
 
 @only_root

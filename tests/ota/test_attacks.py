@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ota.content import ROLE
+from ota.content import ROLES
 from ota.trusted import UpdateError
 from tests.ota.throwaway import DAY_S, NOW, Repository, custom, make_keys
 from tests.ota.van import Van
@@ -202,7 +202,7 @@ def test_a_clock_that_was_set_back_does_not_make_old_metadata_fresh(
     check(van)
     frozen = dict(repository.files)
     repository.now = van.now = NOW + 60 * DAY_S
-    repository.publish("root", "targets", *ROLE.values())
+    repository.publish("root", "targets", *ROLES)
     check(van)
     offer_only(repository, frozen)
     van.now -= back_s
@@ -261,7 +261,7 @@ def test_a_stolen_timestamp_key_stops_the_van_until_it_is_replaced_and_no_longer
         assert agent.clock.floor == NOW
     repository.now = van.now = NOW + 3600
     repository.rotate("timestamp", "snapshot")
-    repository.publish("root", "targets", *ROLE.values())
+    repository.publish("root", "targets", *ROLES)
     check(van)
     with van.started() as agent:
         assert (agent.clock.floor, agent.records.checked) == (NOW + 3600, NOW + 3600)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ota.content import ROLE
+from ota.content import ROLES
 from tests.ota.server import Server
 from tests.ota.throwaway import DAY_S, Repository
 from tests.source import ROOT
@@ -24,7 +24,7 @@ def repository() -> Repository:
     """Signed today, for the processes have the machine's clock."""
     repository = Repository(now=int(time.time()))
     repository.add("model", "m", b"content")
-    repository.publish(*ROLE.values())
+    repository.publish(*ROLES)
     return repository
 
 

@@ -236,6 +236,24 @@ def test_a_list_and_a_revocation_are_proved_after_their_roles_end(folder: Folder
     assert folder.proves(kind, NOW + 10 * 365 * DAY_S).custom.kind == kind
 
 
+@pytest.mark.parametrize(("signed", "asked"), [("model", "calibration"), ("calibration", "model")])
+def test_what_was_signed_as_one_kind_is_not_proved_to_be_another_of_the_same_role(
+    tmp_path: Path, signed: Kind, asked: Kind
+) -> None:
+    folder = Folder(tmp_path, Repository())
+    folder.sign(signed)
+    assert folder.proves(signed).custom.kind == signed
+    with pytest.raises(EvidenceError, match=f"was signed as a {signed}, and is offered as a {asked}"):
+        folder.proves(asked)
+
+
+def test_the_same_bytes_under_two_kinds_are_proved_with_what_was_said_of_the_one_asked_for(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, Repository())
+    folder.repository.add("model", "one", CONTENT, custom("model", 9))
+    folder.sign("calibration")
+    assert folder.proves("calibration").custom == custom("calibration", 1)
+
+
 def test_of_two_targets_with_the_same_content_the_newer_counts(folder: Folder) -> None:
     folder.repository.add("policy", "two", CONTENT, custom("policy", 7))
     folder.sign()

@@ -11,7 +11,7 @@ import pytest
 from securesystemslib.signer import CryptoSigner, SSlibKey
 from tuf.api.metadata import TargetFile
 
-from ota.content import KINDS, MAX_BYTES, ROLE, Kind
+from ota.content import KINDS, MAX_BYTES, ROLE, ROLES, Kind
 from ota.repository.roles import RULES
 from ota.trusted import UpdateError
 from tests.ota.throwaway import DAY_S, NOW, VAN, Repository, custom, delegations, replace_id
@@ -51,9 +51,9 @@ def skipped(van: Van) -> list[tuple[str, str]]:
 def test_every_kind_comes_through_its_role_with_what_its_signers_said(van: Van, repository: Repository) -> None:
     for kind in KINDS:
         repository.add(kind, "one", kind.encode())
-    repository.publish(*ROLE.values())
+    repository.publish(*ROLES)
     with van.started() as agent:
-        targets = agent.trusted.check()
+        targets = sorted(agent.trusted.check(), key=lambda target: KINDS.index(target.kind))
         assert [target.kind for target in targets] == list(KINDS)
         assert [target.custom for target in targets] == [custom(kind) for kind in KINDS]
         assert [agent.trusted.fetch(target).read_bytes() for target in targets] == [kind.encode() for kind in KINDS]
@@ -127,6 +127,37 @@ def test_a_role_signs_for_names_in_its_own_folder_and_nothing_else(van: Van, rep
     repository.publish("models")
     assert names(van) == []
     assert [why for _, why in skipped(van)] == ["refused"]
+
+
+MIXED_UP = {
+    "a calibration among models": ("models", "model/c", "calibration"),
+    "a model among calibrations": ("models", "calibration/m", "model"),
+    "a policy's holders' calibration": ("policies", "calibration/c", "calibration"),
+    "a list's holders' calibration": ("watchlists", "watchlist/c", "calibration"),
+}
+
+
+@pytest.mark.parametrize(("role", "path", "kind"), MIXED_UP.values(), ids=MIXED_UP.keys())
+def test_what_one_role_signs_for_is_taken_as_what_it_is_signed_as_or_not_at_all(
+    van: Van, repository: Repository, role: str, path: str, kind: Kind
+) -> None:
+    repository.put(role, path, b"x", custom(kind))
+    repository.publish(role)
+    assert names(van) == []
+    assert skipped(van) == [(path, "refused")]
+
+
+def test_a_fleet_from_before_there_were_calibrations_delegates_none(tmp_path: Path) -> None:
+    repository = Repository(kinds=("model",))
+    repository.add("model", "m", b"m")
+    repository.add("calibration", "c", b"c")
+    repository.publish("models")
+    van = Van(tmp_path, repository)
+    assert names(van) == ["model/m"]
+    with van.started() as agent:
+        agent.trusted.check()
+        (skipped,) = agent.trusted.skipped
+    assert skipped.words == "calibration/c: models were delegated ['model/*'] and nothing else"
 
 
 def test_a_role_signs_for_what_was_delegated_to_it_even_within_its_folder(van: Van, repository: Repository) -> None:
@@ -257,7 +288,7 @@ def test_a_role_that_cannot_be_had_ends_the_check_for_nobody_withdrew_it(van: Va
 
 def test_a_role_stays_in_its_folder_even_if_more_was_delegated_to_it(van: Van, repository: Repository) -> None:
     repository.delegation("models").paths = ["*/*"]
-    repository.put("models", "watchlist/forged", b"forged", custom("model"))
+    repository.put("models", "watchlist/forged", b"forged", custom("watchlist"))
     repository.publish("targets", "models")
     assert skipped(van) == [("watchlist/forged", "refused")]
 

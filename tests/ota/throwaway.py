@@ -75,7 +75,7 @@ class Repository:
     def __init__(self, now: int = NOW, kinds: Sequence[Kind] = KINDS) -> None:
         self.now = now
         self.files: dict[str, bytes] = {}
-        self.delegated = {ROLE[kind]: kind for kind in kinds}
+        self.delegated = {ROLE[kind]: tuple(one for one in kinds if ROLE[one] == ROLE[kind]) for kind in kinds}
         self.signers = {role: make_keys(KEYS[role][1]) for role in (*KEYS,) if role not in ROLE.values()}
         self.signers |= {role: make_keys(KEYS[role][1]) for role in self.delegated}
         self.roles: dict[str, Metadata[Any]] = {}
@@ -168,7 +168,7 @@ class Repository:
         """Delegate paths to one more role with keys of its own; not published yet."""
         self.signers.setdefault(role, make_keys(1))
         self.roles.setdefault(role, Metadata(Targets(version=1, expires=self._expires("models"))))
-        self.delegated.setdefault(role, "model")
+        self.delegated.setdefault(role, ("model",))
         of = self.targets(delegator)
         of.delegations = of.delegations or Delegations({}, {})
         assert of.delegations.roles is not None
@@ -200,11 +200,12 @@ class Repository:
     def _make_targets(self) -> None:
         made = Delegations({}, {})
         assert made.roles is not None
-        for role, kind in self.delegated.items():
+        for role, named in self.delegated.items():
             keys = [signer.public_key for signer in self.signers[role]]
             made.keys.update({key.keyid: key for key in keys})
+            paths = [f"{FOLDER[kind]}/*" for kind in named]
             made.roles[role] = DelegatedRole(
-                role, [key.keyid for key in keys], KEYS[role][0], terminating=True, paths=[f"{FOLDER[kind]}/*"]
+                role, [key.keyid for key in keys], KEYS[role][0], terminating=True, paths=paths
             )
             self.roles[role] = Metadata(Targets(version=1, expires=self._expires(role)))
         self.roles["targets"] = Metadata(Targets(version=1, expires=self._expires("targets"), delegations=made))

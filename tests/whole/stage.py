@@ -20,7 +20,7 @@ from tests.broker.mosquitto import Mosquitto
 from tests.keyring import KEYRING
 from tests.link.stage import VAN, wait_until
 from tests.match.desk import DONE
-from tests.source import ROOT
+from tests.source import BARE_PATH, ROOT
 
 
 class Child:
@@ -38,7 +38,7 @@ class Child:
             self._popen = subprocess.Popen(
                 [sys.executable, "-m", *self._arguments],
                 cwd=ROOT,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                env={**os.environ, "PYTHONPATH": BARE_PATH},
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,

@@ -32,7 +32,8 @@ from firmware.match.revocations import Revocations
 from firmware.match.voice import Result
 from ota.archive import digest
 from tests.link.stage import wait_until
-from tests.match.lists import SPACE, VAN_KEY, SealedList, a_list
+from tests.match.lists import USE, VAN_KEY, SealedList, a_list
+from tests.models.made_calibration import calibrated
 from tests.ota.agency import AgentVan, Fleet
 from tests.ota.throwaway import VAN
 
@@ -64,7 +65,8 @@ class Van:
             Revocations(folder / "revocations.json", log, clock, first_start=True),
         )
         self.arming = Arming(Supplies(self._line, intake, self._opener, standing, time.monotonic), "secret", log)
-        self.arming.fit = Fit(VAN_KEY, SPACE, 128, 10_000)
+        self.arming.fit = Fit(VAN_KEY, USE, 128, 10_000)
+        self.arming.calibrate(calibrated(USE))
         self._line.start()
 
     def look(self) -> None:

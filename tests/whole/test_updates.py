@@ -50,7 +50,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory, vision: Vision) -> F32:
 
 @pytest.fixture
 def van(tmp_path: Path, broker: Broker, street: Path, faces: F32, vision: Vision) -> Iterator[Van]:
-    with Van(tmp_path, broker.port, street, faces, vision.embedder.space) as van:
+    with Van(tmp_path, broker.port, street, faces, vision) as van:
         yield van
 
 
@@ -78,6 +78,8 @@ def test_no_byte_on_the_network_or_on_the_disk_tells_who_is_listed_before_during
     van.wait_for_report_of("pale")
     van.wait_for_report_of("dark")
     assert van.room.events[0].portrait == van.secrets.portraits[0]
+    assert van.room.events[0].calibration_digest == van.calibration == van.state.versions.calibration
+    assert (van.state.threshold, van.state.threshold_by) == (0.46, "calibration")
     assert van.leaks() == {}, "armed, after two possible matches"
 
     first = {state.release_key for state in van.room.states}

@@ -16,13 +16,16 @@ import av
 import numpy as np
 
 from board.picture import Pixels
+from firmware.match.pipeline import PipelineSettings
 from firmware.messages import Answer, Fitted, State
 from models.faces import F32
+from models.vision import Vision
 from ota.bundle import Bundle, decompress, pack
 from ota.content import ROLE, Custom, Kind
 from tests.film import FPS, drawn_walk, empty_street, write_video
 from tests.link.stage import wait_until
 from tests.match.lists import HOUR_S, VAN_KEY, SealedList, a_head, entries, random_portraits, random_units
+from tests.models.made_calibration import made_file
 from tests.ota.agency import Fleet
 from tests.ota.throwaway import DAY_S, Repository, custom
 from tests.process import Process, write_config
@@ -44,10 +47,10 @@ class Van:
         broker_port: of the broker on this machine.
         street: the video before its camera.
         faces: (2, d) the walkers' templates.
-        space: of these.
+        vision: what made them.
     """
 
-    def __init__(self, folder: Path, broker_port: int, street: Path, faces: F32, space: str) -> None:
+    def __init__(self, folder: Path, broker_port: int, street: Path, faces: F32, vision: Vision) -> None:
         self.folder, self.disk = folder, folder / "van"
         self.fleet = Fleet(folder / "server", Repository(int(time.time())))
         self.web = WebServer(self.fleet.folder)
@@ -57,13 +60,16 @@ class Van:
         self.limits = {"not_before": now - 60, "not_after": now + 2 * HOUR_S}
         templates = np.concatenate([faces, random_units(len(REFS) - len(faces), faces.shape[1])])
         pictures = random_portraits(len(REFS), size=1_500)
-        head = a_head(entries(REFS, self.limits["not_after"]), space=space, max_faces=100, **self.limits)
+        head = a_head(
+            entries(REFS, self.limits["not_after"]), space=vision.embedder.space, max_faces=100, **self.limits
+        )
         self.list = SealedList(
             folder / "list.age", pack(Bundle(head, templates.astype(np.float16), pictures)), head=head
         )
         self.secrets = Secrets(templates, pictures, REFS, self.list.key)
         self._config = self._configure(street)
         self._process: Process | None = None
+        self.calibration = self.publish("calibration", "c1", made_file(PipelineSettings().use(vision)))
 
     @property
     def plain_list(self) -> bytes:

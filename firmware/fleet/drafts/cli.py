@@ -14,7 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from securesystemslib.signer import Key, Signer
 
 from firmware.fleet import show
-from firmware.fleet.drafts.content import as_file, described, moment_of, proposable
+from firmware.fleet.drafts.content import as_file, described, moment_of, proposable, with_terms
 from firmware.fleet.options import FleetOption, JsonOption, as_text, explained, fleet_of, now, say
 from ota.repository import draft, revoked, signing
 from ota.repository.changes import Change, changes
@@ -23,6 +23,7 @@ from ota.repository.folder import Folder, Published
 from ota.repository.keys import KeyFileError, open_signer
 from ota.repository.people import Seats, seats_of
 from ota.repository.publishing import Press, Seen, look
+from ota.repository.roles import DELEGATED
 from ota.repository.signing import Tally
 from ota.repository.stores import Store, open_store
 from ota.repository.vans import named, read_all
@@ -33,7 +34,9 @@ _COLUMNS = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), Tra
 
 @app.command()
 def propose(
-    kind: Annotated[str, typer.Argument(help="model, policy, software or os; lists come from `watchlist build`.")],
+    kind: Annotated[
+        str, typer.Argument(help="model, calibration, policy, software or os; lists come from `watchlist build`.")
+    ],
     name: Annotated[str, typer.Argument(help="Opaque: the network can read it.")],
     content: Annotated[
         Path, typer.Argument(help="A file, as vans will get it; of a model, a policy or software also its folder.")
@@ -45,7 +48,7 @@ def propose(
     fleet: FleetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Draft one more model, policy, software or OS image; nothing happens until it is signed and published."""
+    """Draft one more of them; nothing happens until it is signed and published."""
     with explained():
         path = fleet_of(fleet)
         known = proposable(kind)
@@ -90,7 +93,15 @@ def _look_at(fleet: Path, path: Path) -> _Look:
     seats = signing.seats_for(one.metadata, published)
     tallies = signing.tally(seats, signing.collect(one, seats, signing.beside(path)))
     vans = {van.key_id: van.van for van in read_all(fleet)}
-    return _Look(one, published, seats, changes(one, published, vans, revoked.published_in(fleet)), tallies)
+    found = changes(one, published, vans, revoked.published_in(fleet))
+    return _Look(one, published, seats, [_explained(change, one) for change in found], tallies)
+
+
+def _explained(change: Change, one: draft.Draft) -> Change:
+    """What a new calibration would allow stands in what its signers see."""
+    is_target = change.mark in "+~" and change.role in DELEGATED
+    target = one.metadata[change.role].signed.targets.get(change.what) if is_target else None
+    return change if target is None else with_terms(change, one.content(target))
 
 
 @app.command()

@@ -7,17 +7,27 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 from firmware.policy.table import PolicyError
 from firmware.policy.trust import load_policy
+from models.calibrated import Calibrated
+from models.calibration import CalibrationError
 from models.manifest import MANIFEST, ModelError, load_manifest
 from ota.archive import LIMITS, ArchiveError, pack
-from ota.content import Custom, Kind
+from ota.content import Custom, Kind, kind_at
+from ota.repository.changes import Change
 from ota.repository.people import FleetError
 
-_PROPOSABLE: dict[str, Kind] = {"model": "model", "policy": "policy", "software": "software", "os": "os"}
+_PROPOSABLE: dict[str, Kind] = {
+    "model": "model",
+    "calibration": "calibration",
+    "policy": "policy",
+    "software": "software",
+    "os": "os",
+}
 
 
 def proposable(kind: str) -> Kind:
@@ -48,16 +58,45 @@ def as_file(kind: Kind, content: Path) -> Iterator[Path]:
     """The content as one file: itself, or what a folder was packed to, which is gone afterwards.
 
     Raises:
-        FleetError: a folder of this kind is none, or one that no van would take.
+        FleetError: a folder of this kind is none, or it is one that no van would take.
         OSError: the packed file cannot be written.
     """
     if not content.is_dir():
+        if kind == "calibration":
+            _read_calibration(content)
         yield content
         return
     with tempfile.NamedTemporaryFile(prefix="kerbside-", suffix=".tar.zst") as file:  # only its owner can read it
         file.write(_packed(kind, content))
         file.flush()
         yield Path(file.name)
+
+
+def _read_calibration(file: Path) -> Calibrated:
+    try:
+        return Calibrated.read(file.read_bytes())
+    except CalibrationError as error:
+        raise FleetError(f"{file}: {error}") from error
+
+
+def with_terms(change: Change, content: Path) -> Change:
+    """With what a calibration would allow, for whoever signs it; another change as it is.
+
+    Raises:
+        FleetError: it claims more than its figures bear.
+    """
+    if kind_at(change.what) != "calibration" or not content.is_file():
+        return change
+    one = _read_calibration(content).calibration
+    steps = ", ".join(f"{limit.max_entries} at {limit.threshold:.2f}" for limit in one.limits)
+    facts = (
+        ("for", f"model {one.model[:16]}, rule {one.tracks.rule[:16]}"),
+        ("measured", f"{one.images} images of {one.people} people, {len(one.groups)} groups, on {one.runner}"),
+        ("errata", f"{one.merged} labels merged, {one.dropped} photographs dropped"),
+        ("bears", f"entries: {steps}"),
+        ("false alerts", f"{one.allowed_per_1000:g} among 1,000 passers-by at most"),
+    )
+    return replace(change, facts=(*change.facts, *facts))
 
 
 def _packed(kind: Kind, folder: Path) -> bytes:

@@ -12,12 +12,13 @@ from datetime import date, datetime, timezone
 
 import numpy as np
 
-from firmware.fleet.lists.checks import BY_NAME, Figures, Finding, finding_of, judge
+from firmware.fleet.lists.checks import BY_NAME, Check, Figures, Finding, finding_of, judge, look_alike
 from firmware.fleet.lists.cohort import Cohort, Foretold, compare
 from firmware.fleet.lists.conflicts import Conflicts, conflicts
 from firmware.fleet.lists.looks import Look
 from firmware.fleet.lists.records import Listed, LookAlike, Refused, Rounding
 from firmware.fleet.lists.rows import Row
+from models.calibration import Calibration, CalibrationError
 from models.faces import F32
 from ota.bundle import F16, Bundle
 from ota.content import Custom, ListEntry, ListHead
@@ -49,9 +50,42 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Made:
-    """A list and what the records say of it."""
+class Basis:
+    """What a list is judged by.
 
+    Attributes:
+        space: digest of the networks that made the templates.
+        calibration: says how long a list may be, and at which threshold it is used.
+        cohort: None: what the list would do to passers-by is only known from the calibration.
+    """
+
+    space: str
+    calibration: Calibration
+    cohort: Cohort | None
+
+    def threshold(self, entries: int, custom: Custom) -> float:
+        """The van's, for a list of so many entries.
+
+        Raises:
+            ListError: the calibration bears none as long.
+        """
+        try:
+            return max(self.calibration.threshold_for(entries), custom.min_similarity_milli / 1_000)
+        except CalibrationError as error:
+            raise ListError(str(error)) from error
+
+
+@dataclass(frozen=True)
+class Made:
+    """A list and what the records say of it.
+
+    Attributes:
+        threshold: at which the van will use it, if nobody there asks for more.
+        false_alerts_per_1000: most to expect among passers-by, by the calibration.
+    """
+
+    threshold: float
+    false_alerts_per_1000: float
     bundle: Bundle
     listed: tuple[Listed, ...]
     refused: tuple[Refused, ...]
@@ -61,37 +95,42 @@ class Made:
     rounding: Rounding
 
 
-def make(rows: Sequence[Row], looks: Sequence[Look], custom: Custom, space: str, cohort: Cohort | None) -> Made:
+def make(rows: Sequence[Row], looks: Sequence[Look], custom: Custom, basis: Basis) -> Made:
     """The list of the portraits that pass the gate.
 
     Args:
         rows: the papers.
         looks: what each row's portrait shows.
         custom: window, vans and limits.
-        space: digest of the networks that made the templates.
-        cohort: None: none is foretold.
+        basis: what it is judged by.
 
     Raises:
-        ListError: no portrait is fit, or there are more than the list's limit.
+        ListError: no portrait is fit, or there are more than the list's limit, or than the calibration bears.
     """
     first_day = datetime.fromtimestamp(custom.not_before, timezone.utc).date()
     everyone = [_seen(row, look, first_day) for row, look in zip(rows, looks, strict=True)]
-    everyone = _foretell(everyone, cohort)
-    everyone, found = _compare(everyone)
+    # what is found below can only make the list shorter, and a shorter one is never used at a higher threshold
+    candidates = sum(not candidate.refused for candidate in everyone)
+    strictest = basis.threshold(max(1, min(candidates, basis.calibration.max_entries)), custom)
+    everyone = _foretell(everyone, basis.cohort, strictest)
+    everyone, found = _compare(everyone, strictest)
     stay = [candidate for candidate in everyone if not candidate.refused]
     if not stay:
         raise ListError(f"none of {len(rows)} portraits is fit" + _first(everyone))
     if len(stay) > custom.max_faces:
         raise ListError(f"{len(stay)} entries, at most {custom.max_faces} are allowed (max_faces)")
-    exact = _matrix(stay)
+    threshold = basis.threshold(len(stay), custom)
+    exact, cohort = _matrix(stay), basis.cohort
     half = exact.astype(np.float16)
     return Made(
-        bundle=Bundle(_head(stay, custom, space), half, tuple(candidate.look.portrait for candidate in stay)),
+        threshold=threshold,
+        false_alerts_per_1000=basis.calibration.false_alerts(len(stay), threshold),
+        bundle=Bundle(_head(stay, custom, basis.space), half, tuple(candidate.look.portrait for candidate in stay)),
         listed=tuple(_listed(candidate) for candidate in stay),
         refused=tuple(_refused(candidate) for candidate in everyone if candidate.refused),
         look_alikes=found[:MAX_PAIRS],
         look_alikes_total=len(found),
-        foretold=compare(exact, cohort).whole if cohort is not None else None,
+        foretold=compare(exact, cohort, threshold).whole if cohort is not None else None,
         rounding=_rounding(exact, half, cohort),
     )
 
@@ -109,12 +148,12 @@ def _seen(row: Row, look: Look, first_day: date) -> Candidate:
     return Candidate(row, look, figures, judge(figures))
 
 
-def _foretell(everyone: list[Candidate], cohort: Cohort | None) -> list[Candidate]:
+def _foretell(everyone: list[Candidate], cohort: Cohort | None, threshold: float) -> list[Candidate]:
     """Add the cohort's figures to the portraits that are still candidates."""
     stay = [place for place, candidate in enumerate(everyone) if not candidate.refused]
     if cohort is None or not stay:
         return everyone
-    told = compare(_matrix([everyone[place] for place in stay]), cohort)
+    told = compare(_matrix([everyone[place] for place in stay]), cohort, threshold)
     result = list(everyone)
     for place, fresh, foretold in zip(stay, told.figures, told.entries, strict=True):
         figures = {**everyone[place].figures, **fresh}
@@ -122,27 +161,27 @@ def _foretell(everyone: list[Candidate], cohort: Cohort | None) -> list[Candidat
     return result
 
 
-def _compare(everyone: list[Candidate]) -> tuple[list[Candidate], tuple[LookAlike, ...]]:
+def _compare(everyone: list[Candidate], threshold: float) -> tuple[list[Candidate], tuple[LookAlike, ...]]:
     """Refuse copies, and warn of look-alikes."""
     stay = [place for place, candidate in enumerate(everyone) if not candidate.refused]
     if len(stay) < 2:
         return everyone, ()
-    found: Conflicts = conflicts(_matrix([everyone[place] for place in stay]))
-    result = list(everyone)
+    found: Conflicts = conflicts(_matrix([everyone[place] for place in stay]), threshold)
+    result, alike = list(everyone), look_alike(threshold)
 
-    def note(row: int, other: int, check: str, similarity: float) -> None:
+    def note(row: int, other: int, check: Check, similarity: float) -> None:
         candidate = result[stay[row]]
-        if check in candidate.figures:
+        if check.name in candidate.figures:
             return  # the nearest was noted first; the pairs have them all
-        finding = finding_of(BY_NAME[check], similarity, result[stay[other]].row.ref)
+        finding = finding_of(check, similarity, result[stay[other]].row.ref)
         findings = (*candidate.findings, *((finding,) if finding else ()))
-        result[stay[row]] = replace(candidate, figures={**candidate.figures, check: similarity}, findings=findings)
+        result[stay[row]] = replace(candidate, figures={**candidate.figures, check.name: similarity}, findings=findings)
 
     for pair in found.copies:
-        note(pair.second, pair.first, "near-duplicate", pair.similarity)
+        note(pair.second, pair.first, BY_NAME["near-duplicate"], pair.similarity)
     for pair in found.look_alikes:
-        note(pair.first, pair.second, "look-alike", pair.similarity)
-        note(pair.second, pair.first, "look-alike", pair.similarity)
+        note(pair.first, pair.second, alike, pair.similarity)
+        note(pair.second, pair.first, alike, pair.similarity)
     refs = [everyone[place].row.ref for place in stay]
     return result, tuple(LookAlike(refs[pair.first], refs[pair.second], pair.similarity) for pair in found.look_alikes)
 
@@ -169,6 +208,7 @@ def _head(stay: list[Candidate], custom: Custom, space: str) -> ListHead:
         not_after=custom.not_after,
         deployment=custom.deployment,
         max_faces=custom.max_faces,
+        min_similarity_milli=custom.min_similarity_milli,
         entries=entries,
     )
 

@@ -20,7 +20,7 @@ from firmware.fleet.lists.private import PrivateError, refuse_open
 FILE = "templates.sqlite"
 _BATCH = 32
 """Looks that a kill can cost: each commit waits for the disk."""
-_FORM = 1
+_FORM = 3
 """Of a look; a change makes old rows foreign."""
 _SCHEMA = "CREATE TABLE IF NOT EXISTS looks (space TEXT, file TEXT, look BLOB, PRIMARY KEY (space, file)) WITHOUT ROWID"
 _Kept = TypeVar("_Kept", bound=msgspec.Struct)

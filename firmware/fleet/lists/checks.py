@@ -13,7 +13,6 @@ from typing import Literal
 import msgspec
 
 from models.portrait import DUPLICATE_SIMILARITY, MAX_RIVAL, MIN_SHARPNESS
-from models.threshold import SHIPPED_THRESHOLD
 
 Figures = dict[str, float]
 """Check to figure."""
@@ -83,6 +82,10 @@ CHECKS: tuple[Check, ...] = (
     Check("head-pose-pitch", "looks up or down: degrees", "most", 15, 30, 90, ".1f"),
     Check("head-pose-roll", "leans: degrees", "most", 25, 60, 90, ".1f"),
     Check("landmark-plausibility", "landmarks fit no head: misfit", "most", 0.10, 0.20, 0.4),
+    # the van chooses its shots by the same figure, and waits for a better one as long as it is below 0.4
+    Check("unified-quality", "a shot that the van would not choose: quality", "least", 0.40, None, 1),
+    # refused only where the van would not use such a shot either: the figure is the recogniser's own, with its faults
+    Check("face-fullness", "hidden or turned: share of a face that the network saw", "least", 0.95, 0.65, 1),
     Check("image-age", "old: years since the image", "most", 5, 15, 20, ".1f"),
     # a child's face changes sooner
     Check("image-age-minor", "old for an entry under 18: years since the image", "most", 1, 3, 20, ".1f"),
@@ -95,9 +98,13 @@ CHECKS: tuple[Check, ...] = (
     Check("false-alerts", "false alerts foretold for 10,000 passers-by", "most", 1, None, 20, ".1f"),
     Check("false-alerts-least", "false alerts for 10,000 passers-by, at the least", "most", None, 10, 20, ".1f"),
     Check("near-duplicate", "the same picture as another entry: similarity", "most", None, DUPLICATE_SIMILARITY, 1),
-    Check("look-alike", "the van cannot tell it from another entry: similarity", "most", SHIPPED_THRESHOLD, None, 1),
 )
 BY_NAME = {check.name: check for check in CHECKS}
+
+
+def look_alike(threshold: float) -> Check:
+    """The one check whose limit is the list's: the similarity from which on its van speaks of a possible match."""
+    return Check("look-alike", "the van cannot tell it from another entry: similarity", "most", threshold, None, 1)
 
 
 def judge(figures: Figures) -> tuple[Finding, ...]:

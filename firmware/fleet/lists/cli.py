@@ -6,6 +6,7 @@ without portraits that were refused.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
@@ -21,6 +22,7 @@ from rich.console import Console
 
 from firmware.control.show import as_json, printable
 from firmware.fleet.lists.build import ListError
+from firmware.fleet.lists.calibrations import signed_calibration
 from firmware.fleet.lists.cohort import MIN_VOLUNTEERS, CohortError
 from firmware.fleet.lists.job import Job, forget_looks, run
 from firmware.fleet.lists.papers import PapersError
@@ -28,8 +30,20 @@ from firmware.fleet.lists.parcel import Parcel
 from firmware.fleet.lists.private import PrivateError
 from firmware.fleet.lists.review import ReviewError, open_list, write_sheet
 from firmware.fleet.lists.rows import OPAQUE, OPAQUE_WORDS, PARSE, moment_text
-from firmware.fleet.options import FleetOption, JsonOption, explained, fleet_of
+from firmware.fleet.options import (
+    AllowRefusedOption,
+    CacheOption,
+    CalibrationOption,
+    FleetOption,
+    JsonOption,
+    MinSimilarityOption,
+    ReadmitOption,
+    explained,
+    fleet_of,
+)
 from models.bars import bar
+from models.calibrated import Calibrated
+from models.calibration import CalibrationError
 from models.manifest import ModelError
 from models.runner_openvino import OpenVinoBackend
 from models.vision import open_vision
@@ -47,14 +61,11 @@ _EARLY_S = 24 * 3600
 _LINES_SHOWN = 200
 
 
-CacheOption = Annotated[
-    Path | None, typer.Option(help="Keep templates here, so that a build that is cut short can go on.")
+CsvOption = Annotated[
+    Path | None, typer.Option(help=f"The papers; the folder's own CSV if absent. Columns: {', '.join(PARSE)}.")
 ]
-ReadmitOption = Annotated[
-    list[str] | None, typer.Option(help="A reference that was revoked on an earlier list, and rightly is back.")
-]
-AllowRefusedOption = Annotated[
-    bool, typer.Option("--allow-refused", help="Exit with 0 also when portraits were refused, not 3.")
+CohortOption = Annotated[
+    Path | None, typer.Option(help=f"Volunteers' pictures, a folder each: at least {MIN_VOLUNTEERS}.")
 ]
 
 
@@ -78,16 +89,14 @@ def build(
     out: Annotated[Path, typer.Option(help="A folder for the list, its key and its records.")],
     deployment: Annotated[str, typer.Option(help="The deployment's opaque reference.")],
     van: Annotated[list[str], typer.Option(help="A registered van; `all` for every one. Others cannot use it.")],
+    calibration: CalibrationOption,
     start: Annotated[datetime, typer.Option("--from", help="When the list begins, UTC.", formats=["%Y-%m-%dT%H:%MZ"])],
     hours: Annotated[float, typer.Option(help=f"How long it may be used: at most {MAX_LIST_DAYS * 24}.")] = 12.0,
-    max_faces: Annotated[int, typer.Option(help="Most entries.")] = MAX_ENTRIES,
+    max_faces: Annotated[int, typer.Option(help="Most entries; 0: what the calibration bears.", min=0)] = 0,
+    min_similarity: MinSimilarityOption = 0.0,
     fleet: FleetOption = None,
-    csv: Annotated[
-        Path | None, typer.Option(help=f"The papers; the folder's own CSV if absent. Columns: {', '.join(PARSE)}.")
-    ] = None,
-    cohort: Annotated[
-        Path | None, typer.Option(help=f"Volunteers' pictures, a folder each: at least {MIN_VOLUNTEERS}.")
-    ] = None,
+    csv: CsvOption = None,
+    cohort: CohortOption = None,
     without_cohort: Annotated[bool, typer.Option("--without-cohort", help="Foretell no false alerts.")] = False,
     cache: CacheOption = None,
     forget: Annotated[bool, typer.Option("--forget", help="Delete the cache afterwards.")] = False,
@@ -103,11 +112,15 @@ def build(
     now = int(time.time())
     try:
         _refuse_unsaid(cohort, without_cohort)
-        custom = _custom(deployment, _fleet_says(fleet, van), max_faces, (start, start + timedelta(hours=hours)))
+        vans, counter = _fleet_says(fleet, van)
+        calibrated = signed_calibration(calibration, fleet_of(fleet), vans)
+        limits = _limits(calibrated, max_faces, min_similarity)
+        custom = _custom(deployment, (vans, counter), limits, (start, start + timedelta(hours=hours)))
         _mind_times(custom, now)
         back = _taken_back(fleet, readmit or ())
-        job = Job(csv or _papers(portraits), portraits, cohort, cache, custom, out, now, version("kerbside"), back)
-    except _Asked as error:
+        papers, release = csv or _papers(portraits), version("kerbside")
+        job = Job(papers, portraits, cohort, cache, custom, out, now, release, calibrated, back)
+    except (_Asked, CalibrationError) as error:
         _fail(error, _ASKED_WRONGLY)
     parcel = _run(job, workers)
     _mind_cache(job, forget=forget)
@@ -159,7 +172,7 @@ def _run(job: Job, workers: int) -> Parcel:
         if len(error.faults) > _LINES_SHOWN:
             _say(f"and {len(error.faults) - _LINES_SHOWN} more")
         _fail(error, _FAULTY_PAPERS)
-    except (ListError, CohortError, PrivateError, ModelError) as error:
+    except (ListError, CohortError, PrivateError, ModelError, CalibrationError) as error:
         _fail(error, _FAILED)
 
 
@@ -177,8 +190,17 @@ def _taken_back(fleet: Path | None, readmit: Iterable[str]) -> Callable[[Iterabl
     return lambda refs: taken_back(revoked, (ref for ref in refs if ref not in again))
 
 
+def _limits(calibrated: Calibrated, max_faces: int, min_similarity: float) -> dict[str, int]:
+    bears = calibrated.calibration.max_entries
+    longest = min(MAX_ENTRIES, bears)
+    if max_faces > longest:
+        raise _Asked(f"--max-faces {max_faces}: at most {longest}; the calibration bears {bears}")
+    # rounded up: an order for more is never made less
+    return {"max_faces": max_faces or longest, "min_similarity_milli": math.ceil(round(min_similarity * 1_000, 6))}
+
+
 def _custom(
-    deployment: str, fleet_says: tuple[list[str], int], max_faces: int, window: tuple[datetime, datetime]
+    deployment: str, fleet_says: tuple[list[str], int], limits: dict[str, int], window: tuple[datetime, datetime]
 ) -> Custom:
     vans, counter = fleet_says
     if not OPAQUE.match(deployment):
@@ -191,7 +213,7 @@ def _custom(
         "not_before": begins,
         "not_after": ends,
         "deployment": deployment,
-        "max_faces": max_faces,
+        **limits,
     }
     try:
         return msgspec.convert(wished, Custom)
@@ -245,6 +267,10 @@ def _report(parcel: Parcel) -> None:
         if len(lines) > _LINES_SHOWN:
             _say(f"and {len(lines) - _LINES_SHOWN} more: see {parcel.manifest}, or the sheet that `review` writes")
     _say(f"{len(kept.entries)} entries, {len(kept.refused)} refused; digest {parcel.sha256}")
+    _say(
+        f"vans will use it at similarity {kept.threshold:.3f}: at most {kept.false_alerts_per_1000:.2f} false alerts "
+        f"among 1,000 passers-by, by calibration {kept.calibration[:16]}"
+    )
     if kept.foretold is None:
         _say("built without a cohort: nobody knows what this list costs passers-by")
     else:
@@ -254,7 +280,7 @@ def _report(parcel: Parcel) -> None:
     _say(f"for the release, and never to be published: {parcel.key}")
 
 
-def _result(parcel: Parcel) -> dict[str, str | int]:
+def _result(parcel: Parcel) -> dict[str, str | int | float]:
     kept = parcel.records
     return {
         "list": str(parcel.content),
@@ -263,4 +289,7 @@ def _result(parcel: Parcel) -> dict[str, str | int]:
         "manifest": str(parcel.manifest),
         "entries": len(kept.entries),
         "refused": len(kept.refused),
+        "threshold": kept.threshold,
+        "false_alerts_per_1000": kept.false_alerts_per_1000,
+        "calibration": kept.calibration,
     }

@@ -22,7 +22,6 @@ from firmware.fleet.lists.checks import PASSERS_BY, Figures
 from firmware.fleet.lists.looks import Look
 from models.faces import F32
 from models.portrait import SUFFIXES
-from models.threshold import SHIPPED_THRESHOLD
 
 MIN_VOLUNTEERS = 100
 """With fewer, the bound on false alerts is above 1 in 33 whatever the portrait is like: it says nothing."""
@@ -135,8 +134,8 @@ def gather(looks: Iterable[Look], volunteers: Iterable[str]) -> Cohort:
     return Cohort(vectors, np.array(starts, np.intp), digest, len(pairs) - len(fit))
 
 
-def compare(templates: F32, cohort: Cohort, threshold: float = SHIPPED_THRESHOLD) -> Comparison:
-    """Each entry (m, d), m > 0, and the whole list, against the cohort."""
+def compare(templates: F32, cohort: Cohort, threshold: float) -> Comparison:
+    """Each entry (m, d), m > 0, and the whole list, against the cohort at the van's threshold for this list."""
     middle = cohort.vectors.mean(axis=0)
     middle /= max(float(np.linalg.norm(middle)), 1e-9)
     alerted = np.zeros(len(cohort), bool)

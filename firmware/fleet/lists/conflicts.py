@@ -14,7 +14,6 @@ import numpy as np
 
 from models.faces import F32
 from models.portrait import DUPLICATE_SIMILARITY
-from models.threshold import SHIPPED_THRESHOLD
 
 _BLOCK = 256
 
@@ -41,8 +40,8 @@ class Conflicts:
     look_alikes: tuple[Pair, ...]
 
 
-def conflicts(templates: F32, threshold: float = SHIPPED_THRESHOLD) -> Conflicts:
-    """Of templates (n, d) f32 of unit length, in the list's order."""
+def conflicts(templates: F32, threshold: float) -> Conflicts:
+    """Of templates (n, d) f32 of unit length, in the list's order; ``threshold`` is the van's for this list."""
     stays = np.ones(len(templates), bool)
     copies: list[Pair] = []
     alike: list[Pair] = []

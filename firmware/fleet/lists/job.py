@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from firmware.fleet.lists import records
-from firmware.fleet.lists.build import make
+from firmware.fleet.lists.build import Basis, make
 from firmware.fleet.lists.cache import Cache, forget
 from firmware.fleet.lists.cohort import Cohort, cohort_files, gather, refuse_few
 from firmware.fleet.lists.looks import look_at_all
@@ -19,6 +19,8 @@ from firmware.fleet.lists.parcel import Making, Parcel, lay_down
 from firmware.fleet.lists.private import PrivateError
 from firmware.fleet.lists.records import CohortUsed
 from firmware.fleet.lists.rows import read_rows
+from firmware.match.pipeline import PipelineSettings
+from models.calibrated import Calibrated
 from models.vision import Vision
 from ota.content import Custom
 
@@ -39,6 +41,7 @@ class Job:
         out: a folder without a list.
         built: seconds since the epoch, UTC.
         kerbside: release of this program.
+        calibrated: the calibration that the vans have.
         taken_back: references that were revoked before, and where; none of them is built anew by mistake.
     """
 
@@ -50,6 +53,7 @@ class Job:
     out: Path
     built: int
     kerbside: str
+    calibrated: Calibrated
     taken_back: Callable[[Iterable[str]], Mapping[str, str]] = lambda refs: {}
 
 
@@ -67,11 +71,14 @@ def run(job: Job, visions: Sequence[Vision], progress: Progress) -> Parcel:
         CohortError: the cohort is missing or too small.
         PrivateError: a file cannot be written, or others could read it.
         ModelError: as the networks say.
+        CalibrationError: it is for other networks or another rule of decision.
     """
     if (job.out / records.FILE).exists():
         raise PrivateError(f"{job.out}: holds a list already; nothing is overwritten")
     if job.out.exists() and not job.out.is_dir():
         raise PrivateError(f"{job.out}: is no folder")
+    vision = visions[0]
+    job.calibrated.refuse_other(PipelineSettings().use(vision))
     volunteers = None if job.cohort is None else _volunteers(job.cohort)
     rows = read_rows(job.papers, job.portraits, job.custom.not_before)
     back = job.taken_back(row.ref for row in rows)
@@ -84,7 +91,6 @@ def run(job: Job, visions: Sequence[Vision], progress: Progress) -> Parcel:
                 if row.ref in back
             ]
         )
-    vision = visions[0]
     cache = Cache(job.cache, f"{vision.digest}:{vision.runner}")
     try:
         cohort = None if volunteers is None else _cohort(volunteers, visions, cache, progress)
@@ -92,9 +98,10 @@ def run(job: Job, visions: Sequence[Vision], progress: Progress) -> Parcel:
         looks = look_at_all(paths, visions, cache, lambda done, of: progress("portraits", done, of))
     finally:
         cache.close()
-    made = make(rows, looks, job.custom, vision.embedder.space, cohort)
+    made = make(rows, looks, job.custom, Basis(vision.embedder.space, job.calibrated.calibration, cohort))
     used = None if cohort is None else CohortUsed(len(cohort), cohort.unfit, cohort.digest)
-    return lay_down(made, job.custom, Making(job.kerbside, job.built, vision, used), job.out)
+    making = Making(job.kerbside, job.built, vision, job.calibrated.digest, used)
+    return lay_down(made, job.custom, making, job.out)
 
 
 def forget_looks(job: Job) -> bool:

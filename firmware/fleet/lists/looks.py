@@ -24,7 +24,7 @@ from firmware.fleet.lists.checks import Figures, Finding
 from models.align import CHIP_PX, sample, to_picture
 from models.faces import F32
 from models.portrait import Found, Pixels, UnfitPortraitError, find, read
-from models.quality import eye_distance_px, light, pose, sharp
+from models.quality import eye_distance_px, light, pose, sharp, unified
 from models.vision import Vision
 
 MAX_FILE_BYTES = 32 * 2**20
@@ -155,6 +155,7 @@ def _look(found: Found, digest: str, eyes: Eyes) -> Look:
         "head-pose-pitch": abs(turned.pitch_deg),
         "head-pose-roll": abs(turned.roll_deg),
         "landmark-plausibility": turned.misfit,
+        "unified-quality": unified(landmarks, float(face.scores[0])),
         **stable,
     }
     return Look(digest, figures, template.astype("<f4").tobytes(), small_portrait(image, place))
@@ -163,10 +164,12 @@ def _look(found: Found, digest: str, eyes: Eyes) -> Look:
 def _template(image: Pixels, chip: Pixels, place: F32, eyes: Eyes) -> tuple[F32, Figures]:
     """The best template, and how much it depends on chance."""
     moved = np.stack([sample(image, _moved(place, *by), CHIP_PX) for by in ((_SHIFT_CHIP_PX, 0), (0, _SHIFT_CHIP_PX))])
-    views = eyes.vision.embedder.embed(np.concatenate([chip[None], chip[None, :, ::-1], moved])).vectors
+    templates = eyes.vision.embedder.embed(np.concatenate([chip[None], chip[None, :, ::-1], moved]))
+    views = templates.vectors
     both = views[0] + views[1]
     both /= max(float(np.linalg.norm(both)), 1e-9)
     return both, {
+        "face-fullness": float(eyes.vision.embedder.fullness(templates.lengths)[0]),
         "blank-similarity": float(both @ eyes.nothing),
         "mirror-stability": float(views[0] @ views[1]),
         "shift-stability": float((views[2:] @ views[0]).min()),

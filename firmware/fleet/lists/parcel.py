@@ -18,7 +18,6 @@ from firmware.fleet.lists import records
 from firmware.fleet.lists.build import ListError, Made
 from firmware.fleet.lists.private import write_new
 from firmware.fleet.lists.records import CohortUsed, Records
-from models.threshold import SHIPPED_THRESHOLD
 from models.vision import Vision
 from ota.bundle import BundleError, pack, seal
 from ota.content import Custom
@@ -26,11 +25,14 @@ from ota.content import Custom
 
 @dataclass(frozen=True)
 class Making:
-    """How a list was made: release of the program, seconds since the epoch, networks, and cohort."""
+    """How a list was made: release of the program, seconds since the epoch, networks, digest of the calibration, and
+    cohort.
+    """
 
     kerbside: str
     built: int
     vision: Vision
+    calibration: str
     cohort: CohortUsed | None
 
 
@@ -89,7 +91,9 @@ def _records(made: Made, custom: Custom, making: Making, name: str, forms: tuple
         space=making.vision.embedder.space,
         model=making.vision.digest,
         runner=making.vision.runner,
-        threshold=SHIPPED_THRESHOLD,
+        threshold=made.threshold,
+        calibration=making.calibration,
+        false_alerts_per_1000=made.false_alerts_per_1000,
         cohort=making.cohort,
         foretold=made.foretold,
         rounding=made.rounding,

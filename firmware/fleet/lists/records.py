@@ -78,6 +78,9 @@ class Records(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         list_file, list_sha256: the encrypted list, as signers and vans see it.
         content_sha256: of the list before encryption.
         model, runner: digest of the networks; what ran them.
+        threshold: at which a van will use the list, if nobody there asks for more.
+        calibration: digest of the one that this follows from.
+        false_alerts_per_1000: most to expect among passers-by of the worst-served group, by that calibration.
         cohort: None: built without one, and so without a forecast.
         foretold: for the whole list.
         look_alikes: the most alike; ``look_alikes_total`` counts all.
@@ -94,6 +97,8 @@ class Records(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     model: str
     runner: str
     threshold: float
+    calibration: str
+    false_alerts_per_1000: float
     cohort: CohortUsed | None
     foretold: Foretold | None
     rounding: Rounding

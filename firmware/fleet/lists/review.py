@@ -17,6 +17,9 @@ from firmware.fleet.lists.records import Records
 from firmware.fleet.lists.sheet import sheet
 from ota.bundle import Bundle, BundleError, unpack
 
+_BOTH = ("vans", "counter", "not_before", "not_after", "deployment", "max_faces", "min_similarity_milli")
+"""What a list says of itself, and its signers too."""
+
 
 class ReviewError(Exception):
     """The list cannot be shown; the text says why."""
@@ -76,8 +79,7 @@ def _fitting(bundle: Bundle, kept: Records) -> Records:
     head, custom = bundle.head, kept.custom
     said = tuple((entry.ref, entry.category, entry.minor) for entry in kept.entries)
     holds = tuple((entry.ref, entry.category, entry.minor) for entry in head.entries)
-    limits = (custom.vans, custom.counter, custom.not_before, custom.not_after, custom.deployment, custom.max_faces)
-    bound = (head.vans, head.counter, head.not_before, head.not_after, head.deployment, head.max_faces)
-    if said != holds or limits != bound or kept.space != head.space:
+    differ = any(getattr(custom, field) != getattr(head, field) for field in _BOTH)
+    if said != holds or differ or kept.space != head.space:
         raise ReviewError(f"{kept.list_file}: the list and its records differ")
     return kept

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from firmware.fleet.lists.checks import BY_NAME, CHECKS, PASSERS_BY, Check, Finding
+from firmware.fleet.lists.checks import CHECKS, PASSERS_BY, Check, Finding, look_alike
 from firmware.fleet.lists.cohort import Foretold
 from firmware.fleet.lists.markup import Html, joined, page, picture, tag
 from firmware.fleet.lists.records import Listed, LookAlike, Records, Refused
@@ -34,6 +34,7 @@ def sheet(records: Records, portraits: Sequence[bytes]) -> str:
     # a finding of a check comes before one without: most first, then in the list's order
     order = sorted(records.entries, key=lambda entry: -len(entry.findings))
     warned = [entry for entry in order if entry.findings]
+    checks = (*CHECKS, look_alike(records.threshold))
     plain = [entry for entry in order if not entry.findings]
     return page(
         f"Watchlist {records.custom.deployment}, {len(records.entries)} entries",
@@ -45,12 +46,21 @@ def sheet(records: Records, portraits: Sequence[bytes]) -> str:
             f"{moment_text(records.custom.not_after)}, and on every machine and paper that it was copied to.",
             class_="destroy",
         ),
+        _bound(records),
         _cost(records),
         _summary(records),
         _pairs(records, pictures),
-        _cards("Entries with warnings", warned, pictures),
+        _cards("Entries with warnings", warned, pictures, checks),
         _refusals(records.refused),
-        _cards("Other entries", plain, pictures),
+        _cards("Other entries", plain, pictures, checks),
+    )
+
+
+def _bound(records: Records) -> Html:
+    return tag(
+        "p",
+        f"Used at similarity {records.threshold:.2f} or more: by calibration {records.calibration[:16]} at most ",
+        f"{records.false_alerts_per_1000:.2f} false alerts among 1,000 passers-by of the group that is served worst.",
     )
 
 
@@ -126,14 +136,14 @@ def _pair(pair: LookAlike, pictures: Mapping[str, bytes]) -> Html:
     return tag("div", *both, tag("p", words), class_="pair")
 
 
-def _cards(title: str, entries: Sequence[Listed], pictures: Mapping[str, bytes]) -> Html:
+def _cards(title: str, entries: Sequence[Listed], pictures: Mapping[str, bytes], checks: Sequence[Check]) -> Html:
     if not entries:
         return Html()
-    cards = (_card(entry, pictures[entry.ref]) for entry in entries)
+    cards = (_card(entry, pictures[entry.ref], checks) for entry in entries)
     return joined(tag("h2", f"{title}: {len(entries)}"), tag("div", *cards, class_="cards"))
 
 
-def _card(entry: Listed, jpeg: bytes) -> Html:
+def _card(entry: Listed, jpeg: bytes, checks: Sequence[Check]) -> Html:
     minor = (" ", tag("span", "under 18", class_="minor")) if entry.minor else ()
     fields = (
         ("Category", entry.category),
@@ -151,7 +161,7 @@ def _card(entry: Listed, jpeg: bytes) -> Html:
         _findings(entry.findings),
     )
     kind = "card warned" if entry.findings else "card"
-    return tag("article", picture(jpeg, f"portrait of {entry.ref}"), text, _figures(entry), class_=kind)
+    return tag("article", picture(jpeg, f"portrait of {entry.ref}"), text, _figures(entry, checks), class_=kind)
 
 
 def _findings(findings: Sequence[Finding]) -> Html:
@@ -162,10 +172,10 @@ def _findings(findings: Sequence[Finding]) -> Html:
     )
 
 
-def _figures(entry: Listed) -> Html:
+def _figures(entry: Listed, checks: Sequence[Check]) -> Html:
     rows = (
         tag("tr", tag("td", check.name), tag("td", check.write(figure)), tag("td", bar(check, figure)))
-        for check in CHECKS
+        for check in checks
         if (figure := entry.figures.get(check.name)) is not None
     )
     return tag("table", *rows, class_="figures")
@@ -192,7 +202,7 @@ def bar(check: Check, figure: float) -> Html:
         width=str(_BAR_PX),
         height=height,
         role="img",
-        aria_label=f"{BY_NAME[check.name].name} {check.write(figure)}",
+        aria_label=f"{check.name} {check.write(figure)}",
     )
 
 

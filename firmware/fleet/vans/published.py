@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from firmware.fleet.vans.standing import Published
-from ota.content import ROLE
+from ota.content import ROLES
 from ota.repository.draft import custom_of
 from ota.repository.folder import Folder
 
@@ -19,7 +19,7 @@ def published_in(fleet: Path) -> tuple[Published, ...]:
     state = Folder(fleet).need_published()
     found = [
         Published(custom.kind, target.hashes["sha256"], custom.counter, frozenset(custom.vans))
-        for role in ROLE.values()
+        for role in ROLES
         for target in state.targets[role].signed.targets.values()
         for custom in (custom_of(target),)
     ]

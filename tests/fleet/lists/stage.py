@@ -17,11 +17,14 @@ from firmware.fleet.lists.checks import Finding
 from firmware.fleet.lists.job import Job, run
 from firmware.fleet.lists.parcel import Parcel
 from firmware.fleet.lists.rows import PARSE
+from firmware.match.pipeline import PipelineSettings
+from models.calibrated import Calibrated
 from models.faces import F32
 from models.runner_openvino import OpenVinoBackend
 from models.vision import Vision, open_vision
 from ota.content import Custom
 from tests.film import drawn_face
+from tests.models.made_calibration import made_file
 
 START = int(datetime(2026, 12, 1, 8, tzinfo=timezone.utc).timestamp())
 VAN = "a" * 64
@@ -50,13 +53,14 @@ class Desk:
 
     folder: Path
     rows: list[dict[str, str]]
+    calibration: bytes
     fleet: Path = Path()
 
     @staticmethod
-    def lay(folder: Path) -> Desk:
+    def lay(folder: Path, vision: Vision) -> Desk:
         """Two fit portraits."""
         folder.mkdir()
-        desk = Desk(folder, [])
+        desk = Desk(folder, [], made_file(PipelineSettings().use(vision)))
         desk.add("pale", drawn_face("pale"))
         desk.add("dark", drawn_face("dark"))
         return desk
@@ -77,7 +81,8 @@ class Desk:
             writer.writerows(self.rows)
 
     def job(self, out: Path, cache: Path | None = None, cohort: Path | None = None, **custom: object) -> Job:
-        return Job(self.papers, self.folder, cohort, cache, a_custom(**custom), out, START - 3600, "0.1")
+        says, calibrated = a_custom(**custom), Calibrated.read(self.calibration)
+        return Job(self.papers, self.folder, cohort, cache, says, out, START - 3600, "0.1", calibrated)
 
 
 def build(job: Job, vision: Vision) -> Parcel:
@@ -103,7 +108,9 @@ def build_and_die(folder: str, out: str, cache: str, portraits: int) -> None:
         while done == portraits:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    run(Desk(Path(folder), []).job(Path(out), Path(cache)), [open_vision(OpenVinoBackend())], die)
+    vision = open_vision(OpenVinoBackend())
+    desk = Desk(Path(folder), [], made_file(PipelineSettings().use(vision)))
+    run(desk.job(Path(out), Path(cache)), [vision], die)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ from firmware.control.commands import CommandError
 from firmware.fleet.lists.cache import FILE
 from firmware.fleet.lists.cli import app
 from firmware.fleet.vans import lists
+from firmware.match.pipeline import PipelineSettings
+from models.vision import Vision
 from ota.content import Custom
 from ota.repository.draft import next_counter
 from ota.repository.draft import propose as propose_target
@@ -26,7 +28,9 @@ from ota.repository.vans import read_all
 from tests.film import empty_street
 from tests.fleet.lists.stage import Desk
 from tests.fleet.stage import Fleet
+from tests.models.made_calibration import made_file
 
+CALIBRATION = "calibration.json"
 TOMORROW = f"{datetime.fromtimestamp(time.time(), timezone.utc) + timedelta(hours=20):%Y-%m-%dT%H:%MZ}"
 
 
@@ -36,13 +40,17 @@ def watchlist(*words: str | Path) -> Result:
 
 def build(desk: Desk, out: Path, *more: str | Path, start: str = TOMORROW, cohort: str = "--without-cohort") -> Result:
     common = ("--deployment", "d-1", "--from", start, "--fleet", desk.fleet, "--workers", "1")
-    chosen = (cohort,) if cohort else ()
+    chosen = ("--calibration", desk.fleet.parent / CALIBRATION, *((cohort,) if cohort else ()))
     return watchlist("build", desk.folder, "--out", out, "--van", "van-07", *common, *chosen, *more)
 
 
 @pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Fleet:
-    return Fleet(tmp_path_factory.mktemp("fleet")).open()
+def fleet(tmp_path_factory: pytest.TempPathFactory, vision: Vision) -> Fleet:
+    fleet = Fleet(tmp_path_factory.mktemp("fleet")).open()
+    calibration = fleet.tmp / CALIBRATION
+    calibration.write_bytes(made_file(PipelineSettings().use(vision)))
+    fleet.publish_calibration(calibration)
+    return fleet
 
 
 @pytest.fixture
@@ -135,6 +143,41 @@ def test_whoever_has_no_cohort_says_so(lasting: Desk, tmp_path: Path) -> None:
     assert both.exit_code == 2
 
 
+def test_a_list_says_at_which_similarity_it_will_be_used_and_what_that_costs(lasting: Desk, tmp_path: Path) -> None:
+    made = build(lasting, tmp_path / "out", "--json")
+    told = json.loads(made.stdout)
+    digest = hashlib.sha256(lasting.calibration).hexdigest()
+    assert (told["threshold"], told["calibration"]) == (0.46, digest)
+    assert told["false_alerts_per_1000"] == pytest.approx(50 / 500), "a short list is judged as one of 50"
+    assert "vans will use it at similarity 0.460: at most 0.10 false alerts among 1,000 passers-by" in made.stderr
+    kept = json.loads((tmp_path / "out/manifest.json").read_text())
+    assert (kept["threshold"], kept["calibration"]) == (0.46, digest)
+    custom = json.loads((tmp_path / "out/custom.json").read_text())
+    assert (custom["max_faces"], "min_similarity_milli" in custom) == (10_000, False)
+    page = Path(watchlist("review", tmp_path / "out").stdout.strip()).read_text("utf-8")
+    assert "Used at similarity 0.46 or more: by calibration" in page
+
+
+def test_the_lists_own_minimum_is_signed_and_in_the_list_and_never_rounded_down(lasting: Desk, tmp_path: Path) -> None:
+    made = build(lasting, tmp_path / "out", "--min-similarity", "0.6101", "--json")
+    assert json.loads(made.stdout)["threshold"] == 0.611
+    assert json.loads((tmp_path / "out/custom.json").read_text())["min_similarity_milli"] == 611
+    assert watchlist("review", tmp_path / "out").exit_code == 0, "the list and its records agree"
+
+
+def test_a_list_is_built_with_the_calibration_that_its_vans_will_have_and_no_other(
+    lasting: Desk, vision: Vision, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.json"
+    other.write_bytes(made_file(PipelineSettings().use(vision), {0.3: 9_000}))
+    refused = build(lasting, tmp_path / "out", "--calibration", other)
+    assert refused.exit_code == 2
+    assert "is not the newest that is published for 1 of 1 vans" in refused.stderr
+    other.write_bytes(b"{}")
+    assert build(lasting, tmp_path / "out", "--calibration", other).exit_code == 2
+    assert not (tmp_path / "out").exists()
+
+
 def test_faulty_papers_end_the_build_with_every_fault(lasting: Desk, tmp_path: Path) -> None:
     lasting.rows[0]["category"] = lasting.rows[1]["source"] = "x"
     lasting.write()
@@ -151,7 +194,8 @@ def test_faulty_papers_end_the_build_with_every_fault(lasting: Desk, tmp_path: P
     ("words", "told"),
     [
         (("--hours", "200"), "a list is valid for at most 7 days, not 8.3"),
-        (("--max-faces", "10001"), "1 to 10000 as max_faces, not 10001"),
+        (("--max-faces", "10001"), "--max-faces 10001: at most 10000; the calibration bears 50000"),
+        (("--calibration", "nowhere.json"), "--calibration nowhere.json: No such file"),
         (("--deployment", "Operation Oak"), "--deployment 'Operation Oak': 1 to 64 letters, digits"),
         (("--van", "van-1"), "van-1: not registered"),
         (("--csv", "nowhere.csv"), "nowhere.csv: file: No such file"),

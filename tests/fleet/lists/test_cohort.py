@@ -61,7 +61,9 @@ def test_an_entry_that_some_volunteers_resemble_is_foretold_so() -> None:
     others = strangers(400)
     entry = strangers(1, seed=7)[0]
     others[5], others[9], others[11] = near(entry, 0.5), near(entry, 0.47), near(entry, 0.45)
-    told = compare(np.stack([entry, strangers(1, seed=8)[0]]), gather(looks(others), [str(row) for row in range(400)]))
+    told = compare(
+        np.stack([entry, strangers(1, seed=8)[0]]), gather(looks(others), [str(row) for row in range(400)]), 0.46
+    )
     assert [one.seen for one in told.entries] == [2, 0]
     assert told.entries[0].expected == pytest.approx(50)
     assert told.figures[0]["cohort-near"] == pytest.approx(3 / 400)
@@ -72,7 +74,7 @@ def test_a_volunteer_with_many_pictures_is_one_comparison() -> None:
     others = strangers(300)
     entry = strangers(1, seed=7)[0]
     others[31], others[40], others[41] = near(entry, 0.6), near(entry, 0.5), near(entry, 0.7)
-    told = compare(entry[None], gather(looks(others), [str(row // 2) for row in range(300)]))
+    told = compare(entry[None], gather(looks(others), [str(row // 2) for row in range(300)]), 0.46)
     assert (told.entries[0].seen, told.entries[0].comparisons) == (2, 150)
 
 
@@ -80,7 +82,7 @@ def test_a_template_that_matches_everyone_is_refused() -> None:
     middle = strangers(1, seed=3)[0]
     others = unit(strangers(300) + middle)
     cohort = gather(looks(others), [str(row) for row in range(300)])
-    (wolf,) = compare(middle[None], cohort).figures
+    (wolf,) = compare(middle[None], cohort, 0.46).figures
     found = {finding.check: finding for finding in judge(wolf)}
     assert {"cohort-mean", "cohort-near", "false-alerts-least"} <= {name for name, one in found.items() if one.refused}
     assert found["cohort-mean"].words == "resembles everyone: similarity to the cohort's mean 1.00, at most 0.60"

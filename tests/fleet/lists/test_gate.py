@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,13 @@ from PIL import Image, ImageEnhance, ImageFilter
 
 from firmware.fleet.lists.build import ListError
 from firmware.fleet.lists.checks import BY_NAME, CHECKS, Check, judge
+from firmware.match.pipeline import PipelineSettings
+from firmware.match.selection import SelectionSettings
+from models.calibration import CalibrationError
 from models.vision import Vision
 from tests.film import drawn_face, empty_street
 from tests.fleet.lists.stage import RATIONALE, Desk, build, findings
+from tests.models.made_calibration import made_file
 
 
 def street_with(*faces: tuple[Image.Image, tuple[int, int]]) -> Image.Image:
@@ -150,6 +155,24 @@ def test_more_entries_than_allowed_are_refused(desk: Desk, vision: Vision, tmp_p
     assert not (tmp_path / "out").exists()
 
 
+def test_more_entries_than_the_calibration_bears_are_refused(desk: Desk, vision: Vision, tmp_path: Path) -> None:
+    desk.calibration = made_file(PipelineSettings().use(vision), {0.46: 49})
+    with pytest.raises(ListError, match=r"^2 entries, held to what 50 need, the calibration bears 49 at the most$"):
+        build(desk.job(tmp_path / "out"), vision)
+    desk.calibration = made_file(PipelineSettings().use(vision), {0.46: 49, 0.52: 50})
+    assert build(desk.job(tmp_path / "out"), vision).records.threshold == 0.52, "a short list is used as one of 50"
+
+
+@pytest.mark.parametrize("other", ["model", "space", "rule"])
+def test_a_list_is_not_made_by_a_calibration_of_something_else(
+    desk: Desk, vision: Vision, tmp_path: Path, other: str
+) -> None:
+    desk.calibration = made_file(replace(PipelineSettings().use(vision), **{other: "ab" * 32}))
+    with pytest.raises(CalibrationError, match="abababababababab, here is"):
+        build(desk.job(tmp_path / "out"), vision)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_list_of_nobody_says_why_of_the_first(desk: Desk, vision: Vision, tmp_path: Path) -> None:
     for row in desk.rows:
         Image.fromarray(empty_street()).save(desk.folder / row["file"])
@@ -165,3 +188,31 @@ def test_each_limit_of_the_table_holds_at_its_own_side(check: Check) -> None:
     assert [judge({row.name: limit + step})[0].refused for limit, _ in limits] == [refused for _, refused in limits]
     assert judge({row.name: limits[0][0]}) == ()
     assert judge({row.name: float("nan")})[0].refused == limits[-1][1]
+
+
+def test_a_portrait_that_the_van_would_not_choose_as_a_shot_is_shown_to_the_reviewer(
+    desk: Desk, vision: Vision, tmp_path: Path
+) -> None:
+    assert BY_NAME["unified-quality"].warn == SelectionSettings().min_quality
+    desk.add("new", small(76))
+    finding = findings(build(desk.job(tmp_path / "out"), vision), "new")["unified-quality"]
+    assert re.fullmatch(r"a shot that the van would not choose: quality 0\.3\d, at least 0\.40", finding.words)
+    assert not finding.refused
+
+
+def test_a_portrait_of_which_the_network_sees_little_is_refused_only_where_the_van_would_not_use_it_either() -> None:
+    assert BY_NAME["face-fullness"].refuse == PipelineSettings().min_fullness
+    (shown,), (refused,) = judge({"face-fullness": 0.9}), judge({"face-fullness": 0.6})
+    assert (shown.refused, refused.refused) == (False, True)
+    assert shown.words == "hidden or turned: share of a face that the network saw 0.90, at least 0.95"
+
+
+def test_a_covered_face_is_seen_to_be_covered(desk: Desk, vision: Vision, tmp_path: Path) -> None:
+    covered = drawn_face("pale")
+    width, height = covered.size
+    covered.paste((90, 90, 90), (0, height // 2, width, height))
+    desk.add("covered", covered)
+    desk.add("whole", drawn_face("pale"))
+    made = build(desk.job(tmp_path / "out"), vision)
+    assert "face-fullness" not in findings(made, "whole")
+    assert "face-fullness" in findings(made, "covered")

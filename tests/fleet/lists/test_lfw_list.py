@@ -14,8 +14,10 @@ from PIL import Image
 from firmware.fleet.lists.cache import Cache
 from firmware.fleet.lists.looks import look_at_all
 from firmware.fleet.lists.parcel import Parcel
+from firmware.match.pipeline import PipelineSettings
 from models.vision import Vision
 from tests.fleet.lists.stage import Desk, build
+from tests.models.made_calibration import made_file
 from tests.source import ROOT
 
 LFW = Path(os.environ.get("KERBSIDE_FACES", ROOT.parent / "shared/faces/lfw"))
@@ -35,7 +37,7 @@ def parcel(faces: list[Path], vision: Vision, tmp_path_factory: pytest.TempPathF
     tmp_path = tmp_path_factory.mktemp("lfw")
     (tmp_path / "portraits").mkdir()
     (tmp_path / "cohort").mkdir()
-    desk = Desk(tmp_path / "portraits", [])
+    desk = Desk(tmp_path / "portraits", [], made_file(PipelineSettings().use(vision)))
     for number, path in enumerate(faces[:LISTED]):
         with Image.open(path) as picture:
             desk.add(f"e{number}", picture)

@@ -8,8 +8,13 @@ from pathlib import Path
 import pytest
 from securesystemslib.signer import SSlibKey
 from tuf.api.exceptions import RepositoryError
+from tuf.api.metadata import Metadata, Targets
+from tuf.api.serialization.json import JSONSerializer
 
+from ota.content import MAX_STEP
 from ota.repository import ceremony, draft
+from ota.repository.audit import audit
+from ota.repository.changes import changes
 from ota.repository.edition import edition, send
 from ota.repository.folder import MetadataError, Published
 from ota.repository.keys import HOLDER, KeyFileError
@@ -273,6 +278,62 @@ def test_a_rotation_that_breaks_a_rule_is_refused(stage: Stage) -> None:
         ceremony.rotate(stage.path, "models", add=[stage.keys.key("officer-d")], now=NOW)
     with pytest.raises(FleetError, match="snapshot: no holder has key"):
         ceremony.rotate(stage.path, "snapshot", add=[stage.keys.key("officer-d", "officer-d")], now=NOW)
+
+
+@pytest.fixture
+def old_fleet(tmp_path: Path) -> Stage:
+    """Founded when there were no calibrations."""
+    stage = Stage(tmp_path)
+    file = stage.first / "targets.json"
+    first = Metadata[Targets].from_file(str(file))
+    assert first.signed.delegations is not None
+    assert first.signed.delegations.roles is not None
+    first.signed.delegations.roles["models"].paths = ["model/*"]
+    file.write_bytes(first.to_bytes(JSONSerializer(compact=False)))
+    stage.ceremony()
+    return stage
+
+
+def test_a_fleet_from_before_there_were_calibrations_is_told_how_to_get_to_them(old_fleet: Stage) -> None:
+    old_fleet.release(old_fleet.propose("sface-2"))  # all else goes on
+    with pytest.raises(FleetError, match=r"models may not name calibration/\* yet: .* `kerbside-fleet rotate models`"):
+        old_fleet.propose("sface-2", "calibration")
+    assert audit(old_fleet.folder, NOW)[-1].why == "may not name calibration/* yet: `rotate models` drafts that it may"
+    path = ceremony.rotate(old_fleet.path, "models", now=NOW)
+    shown = changes(draft.load(path), old_fleet.folder.need_published(), {})
+    assert ("+", "models may name calibration/*") in [(one.mark, one.what) for one in shown]
+    old_fleet.release(path)
+    assert audit(old_fleet.folder, NOW) == []
+    old_fleet.release(old_fleet.propose("sface-2", "calibration"))
+    van = van_of(old_fleet)
+    assert van.sees("calibration/sface-2") == van.sees("model/sface-2") is not None
+    with pytest.raises(FleetError, match="models: nothing would change"):
+        ceremony.rotate(old_fleet.path, "models", now=NOW)
+
+
+def test_a_draft_made_by_hand_cannot_name_what_its_role_was_not_delegated(old_fleet: Stage) -> None:
+    path = old_fleet.propose("sface-2")
+    file = path / "models.json"
+    file.write_text(
+        file.read_text()
+        .replace('"model/sface-2"', '"calibration/sface-2"')
+        .replace('"kind": "model"', '"kind": "calibration"')
+    )
+    with pytest.raises(FleetError, match="models may not name calibration"):
+        old_fleet.sign(path, "officer-a")
+
+
+def test_counters_of_models_and_calibrations_do_not_hold_each_other_up(stage: Stage) -> None:
+    stage.release(stage.propose("sface-2", counter=MAX_STEP))
+    stage.release(stage.propose("sface-3", counter=2 * MAX_STEP))
+    assert draft.next_counter(stage.path, "calibration") == 1
+    with pytest.raises(FleetError, match="counter 1000001 is more than 1000000 above 0"):
+        stage.propose("sface-3", "calibration", counter=MAX_STEP + 1)
+    path = stage.propose("sface-3", "calibration", counter=1)
+    file = path / "models.json"
+    file.write_text(file.read_text().replace('"counter": 1,', f'"counter": {MAX_STEP + 1},'))
+    with pytest.raises(FleetError, match="calibration/sface-3: counter 1000001 is more than 1000000 above 0"):
+        stage.sign(path, "officer-a")
 
 
 def test_a_draft_made_by_hand_cannot_get_around_the_rules(stage: Stage) -> None:
