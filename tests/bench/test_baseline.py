@@ -31,6 +31,7 @@ def test_missing_weights_end_the_process_with_2(tmp_path: Path, capsys: pytest.C
     assert "flash.sh setup" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not LFW.is_dir(), reason="no folder of faces (KERBSIDE_FACES)")
 @pytest.mark.skipif(not WEIGHTS.sface.is_file(), reason="no weights (./flash.sh setup)")
 def test_finds_most_listed_walkers_of_a_short_real_crowd(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from firmware.topics import topic
 from tests.control.stage import OTHER, VAN, Daemon, Keys, wait_until
 from tests.control.van import SimulatedVan, a_match
 
-KILLS = 12
+KILLS = 8
 
 
 @pytest.fixture
