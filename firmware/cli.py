@@ -132,7 +132,7 @@ def demo(
         bool, typer.Option("--ota", help="Show how a list comes to a van, is released and taken back.")
     ] = False,
     faces: Annotated[
-        Path | None, typer.Option(help="With --ota: portraits, DIR/NAME/*.jpg, for a list of 500.")
+        Path | None, typer.Option(help="With --ota: portraits, DIR/NAME/*.jpg, for a list of 214.")
     ] = None,
 ) -> None:
     """A real person on a real video becomes one sealed possible match in a control room; passers-by leave no trace."""
