@@ -59,7 +59,11 @@ def test_a_kept_session_gets_again_what_it_did_not_acknowledge_and_nothing_else(
     first.close()
     van.publish(TOPIC, b"while away")
     second = opened(at(port, "daemon"), keep_s=600)
-    assert [message.payload for message in get(second, 3)] == [b"4", b"5", b"while away"]
+    seen: list[bytes] = []
+    while b"while away" not in seen:
+        seen += [message.payload for message in get(second, 1)]
+    assert seen[-3:] == [b"4", b"5", b"while away"]
+    assert seen[:-3] in ([], [b"3"]), "QoS 1: the last acknowledgement may not have been read before the end"
 
 
 def test_a_message_of_an_earlier_connection_is_not_acknowledged_on_this_one(
